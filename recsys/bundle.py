@@ -1,0 +1,204 @@
+"""The bundle: one directory that holds a trained recommender, verified before anything in it is used.
+
+    spec.json              format, classes and their settings, features, weights of the blend, facts of the making
+    weights.safetensors    the encoder
+    arrays.safetensors     what the candidate sources and the repurchase model learnt
+    catalogue.parquet      the items, in index order
+    index.faiss            the item vectors, searchable
+    metrics.json           the evaluation table
+    manifest.json          SHA-256 of every file above
+
+Nothing is unpickled, and only registered `recsys` classes are constructed (`recsys/registry.py`).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save_file as save_tensors
+from torch import nn
+
+from recsys.catalogue import Catalogue
+from recsys.errors import BundleError
+from recsys.feature.spec import FeatureSpec
+from recsys.recommender import Recommender
+from recsys.registry import construct, path_of
+from recsys.retrieval.blend import Blend
+from recsys.retrieval.flat import pin_threads
+from recsys.retrieval.repurchase import Repurchase
+from recsys.state import Knowledge
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_FILES = (
+    "spec.json",
+    "weights.safetensors",
+    "arrays.safetensors",
+    "catalogue.parquet",
+    "index.faiss",
+    "metrics.json",
+)
+
+
+def write_bundle(recommender: Recommender, folder: Path, *, metrics: Mapping[str, Any]) -> Recommender:
+    """Write a bundle; the directory appears whole or not at all. Returns the recommender with its version."""
+    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        encoder = recommender.encoder
+        assert isinstance(encoder, nn.Module)
+        _write_json(partial / "spec.json", _spec(recommender))
+        save_tensors({n: t.contiguous().cpu() for n, t in encoder.state_dict().items()}, partial / "weights.safetensors")
+        save_arrays(_arrays(recommender), partial / "arrays.safetensors")
+        pq.write_table(recommender.catalogue.items, partial / "catalogue.parquet", compression="zstd")
+        recommender.index.save(partial / "index.faiss")
+        _write_json(partial / "metrics.json", metrics)
+        digests = {name: _digest(partial / name) for name in _FILES}
+        _write_json(partial / MANIFEST, {"format": FORMAT, "files": digests})
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return replace(recommender, model_version=version_of(folder))
+
+
+def version_of(folder: Path) -> str:
+    """The bundle's version: the first 12 digits of its manifest's SHA-256."""
+    return _digest(folder / MANIFEST)[:12]
+
+
+def verify(folder: Path) -> None:
+    """Compare every file with the manifest; a missing, altered or unlisted one raises BundleError naming it."""
+    manifest = _read_json(folder, MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else manifest
+        raise BundleError(f"{folder / MANIFEST} has format {found!r}; this release reads {FORMAT}: train again")
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or set(listed) != set(_FILES):
+        raise BundleError(f"{folder / MANIFEST} does not list exactly {', '.join(_FILES)}; fetch the bundle again")
+    for name in _FILES:
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; fetch the bundle again")
+        if _digest(path) != listed[name]:
+            raise BundleError(f"{path} does not match its SHA-256 in the manifest: it was altered; fetch the bundle again")
+
+
+def read_bundle(folder: Path, *, threads: int | None = None) -> Recommender:
+    """Verify a bundle and build its recommender; whatever is wrong raises BundleError naming the file."""
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is not a bundle directory; train one with: python -m training.train")
+    verify(folder)
+    if threads is not None:
+        pin_threads(threads)
+    spec = _read_json(folder, "spec.json")
+    try:
+        return _build(folder, spec)
+    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError, pa.ArrowException, RuntimeError) as error:
+        raise BundleError(f"{folder} does not hold what its spec.json promises: {error}") from error
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The evaluation table stored with the bundle."""
+    metrics: dict[str, Any] = _read_json(folder, "metrics.json")
+    return metrics
+
+
+def _spec(recommender: Recommender) -> dict[str, Any]:
+    encoder, index, policy, blend = recommender.encoder, recommender.index, recommender.policy, recommender.blend
+    return {
+        "format": FORMAT,
+        "encoder": _described(encoder),
+        "features": recommender.features.to_json(),
+        "index": _described(index),
+        "policy": {**_described(policy), "repurchase": getattr(policy, "repurchase", None) is not None},
+        "sources": [_described(source) for source in blend.sources],
+        "weights": {str(knowledge): dict(weights) for knowledge, weights in blend.weights.items()},
+        "depth": blend.depth,
+        "items": recommender.catalogue.size - 1,
+        "data_end": recommender.data_end,
+        "facts": dict(recommender.facts),
+    }
+
+
+def _described(part: Any) -> dict[str, Any]:
+    return {"class": path_of(type(part)), "settings": dict(part.settings())}
+
+
+def _arrays(recommender: Recommender) -> dict[str, np.ndarray]:
+    arrays = {
+        f"source.{number}.{name}": np.ascontiguousarray(values)
+        for number, source in enumerate(recommender.blend.sources)
+        for name, values in source.arrays().items()
+    }
+    repurchase = getattr(recommender.policy, "repurchase", None)
+    if repurchase is not None:
+        arrays.update({f"repurchase.{name}": np.ascontiguousarray(v) for name, v in repurchase.arrays().items()})
+    return arrays
+
+
+def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
+    catalogue = Catalogue(pq.read_table(folder / "catalogue.parquet"))
+    features = FeatureSpec.of_json(spec["features"])
+    encoder = _made(spec["encoder"], items=catalogue.size, features=features)
+    encoder.load_state_dict(load_tensors(folder / "weights.safetensors"))
+    encoder.eval()
+    index = _made(spec["index"])
+    index.load(folder / "index.faiss")
+    arrays = load_arrays(folder / "arrays.safetensors")
+    sources = [_made(part, **_under(arrays, f"source.{number}.")) for number, part in enumerate(spec["sources"])]
+    repurchase = Repurchase(**_under(arrays, "repurchase.")) if spec["policy"]["repurchase"] else None
+    weights = {Knowledge(knowledge): values for knowledge, values in spec["weights"].items()}
+    return Recommender(
+        catalogue=catalogue,
+        features=features,
+        encoder=encoder,
+        index=index,
+        blend=Blend(sources, weights, spec["depth"]),
+        policy=_made(spec["policy"], **({"repurchase": repurchase} if repurchase else {})),
+        data_end=spec["data_end"],
+        model_version=version_of(folder),
+        facts=spec["facts"],
+    )
+
+
+def _made(part: Mapping[str, Any], **more: Any) -> Any:
+    return construct(part["class"], {**part["settings"], **more})
+
+
+def _under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}); fetch the bundle again") from error
+
+
+def _read_json(folder: Path, name: str) -> Any:
+    try:
+        return json.loads((folder / name).read_text())
+    except OSError as error:
+        raise BundleError(f"{folder / name} cannot be read ({error.strerror}); fetch the bundle again") from error
+    except ValueError as error:
+        raise BundleError(f"{folder / name} is not JSON ({error}); fetch the bundle again") from error
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True, default=str))

@@ -1,0 +1,141 @@
+"""The canonical shape of events and items: column names, types and Arrow schemas, all in this one file.
+
+Events (one row is one shopper doing one thing to at most one item; a basket is several rows of one instant):
+
+| column | type | meaning |
+|---|---|---|
+| event_id | string | unique; the key of de-duplication |
+| type | string | one of `EventType` |
+| occurred_at | timestamp[us, UTC] | when it happened |
+| user_id / anonymous_id | string | the shopper: known, anonymous, or both (which links them) |
+| session_id | string | the shop's own session key, where there is one |
+| channel, device, store | string | where: web, app, shop floor; phone, desktop; which store or market |
+| item_id | string | the item, where the event has one |
+| quantity | float32 | units; positive |
+| price | float64 | what one unit cost the shopper, in `currency` |
+| list_price | float64 | what one unit costs without any discount |
+| currency | string | ISO 4217 |
+| query | string | the search text |
+| placement, recommendation_id, position | string, string, int32 | which slate it came from and its rank there, from 0 |
+| consent | list<string> | purposes the shopper agreed to; null when the shop does not say |
+
+Schema version 1. A change adds a version here and a migration in `recsys/log`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+
+class EventType(StrEnum):
+    """What a shopper (or the shop, for impressions) did."""
+
+    VIEW = "view"
+    CLICK = "click"
+    SEARCH = "search"
+    ADD_TO_CART = "add_to_cart"
+    REMOVE_FROM_CART = "remove_from_cart"
+    PURCHASE = "purchase"
+    RETURN = "return"
+    IMPRESSION = "impression"
+    WISHLIST = "wishlist"
+    RATING = "rating"
+
+    @property
+    def code(self) -> int:
+        """A stable small integer, from 1; 0 is kept for padding."""
+        return _CODES[self]
+
+
+_CODES = {event_type: number for number, event_type in enumerate(EventType, start=1)}
+EVENT_TYPE_OF_CODE = {number: event_type for event_type, number in _CODES.items()}
+
+INTERACTIONS = frozenset(
+    {
+        EventType.VIEW,
+        EventType.CLICK,
+        EventType.ADD_TO_CART,
+        EventType.PURCHASE,
+        EventType.WISHLIST,
+        EventType.RATING,
+    }
+)
+"""Event types by which a shopper shows interest in an item."""
+
+EVENT_SCHEMA = pa.schema(
+    [
+        pa.field("event_id", pa.string(), nullable=False),
+        pa.field("type", pa.string(), nullable=False),
+        pa.field("occurred_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("user_id", pa.string()),
+        pa.field("anonymous_id", pa.string()),
+        pa.field("session_id", pa.string()),
+        pa.field("channel", pa.string()),
+        pa.field("device", pa.string()),
+        pa.field("store", pa.string()),
+        pa.field("item_id", pa.string()),
+        pa.field("quantity", pa.float32()),
+        pa.field("price", pa.float64()),
+        pa.field("list_price", pa.float64()),
+        pa.field("currency", pa.string()),
+        pa.field("query", pa.string()),
+        pa.field("placement", pa.string()),
+        pa.field("recommendation_id", pa.string()),
+        pa.field("position", pa.int32()),
+        pa.field("consent", pa.list_(pa.string())),
+    ],
+    metadata={"attune.schema": "event", "attune.schema_version": str(SCHEMA_VERSION)},
+)
+
+ITEM_SCHEMA = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("category", pa.list_(pa.string()), nullable=False),
+        pa.field("brand", pa.string()),
+        pa.field("price", pa.float64()),
+        pa.field("currency", pa.string()),
+        pa.field("available", pa.bool_(), nullable=False),
+        pa.field("created_at", pa.timestamp("us", tz="UTC")),
+        pa.field("attributes", pa.map_(pa.string(), pa.string())),
+    ],
+    metadata={"attune.schema": "item", "attune.schema_version": str(SCHEMA_VERSION)},
+)
+
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        pa.field("origin", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("raw", pa.string(), nullable=False),
+    ],
+    metadata={"attune.schema": "quarantine", "attune.schema_version": str(SCHEMA_VERSION)},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event in memory; fields as in `EVENT_SCHEMA`, `occurred_at` in microseconds UTC."""
+
+    event_id: str
+    type: EventType
+    occurred_at: int
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    session_id: str | None = None
+    channel: str | None = None
+    device: str | None = None
+    store: str | None = None
+    item_id: str | None = None
+    quantity: float = 1.0
+    price: float | None = None
+    list_price: float | None = None
+    currency: str | None = None
+    query: str | None = None
+    placement: str | None = None
+    recommendation_id: str | None = None
+    position: int | None = None
+    consent: tuple[str, ...] | None = None

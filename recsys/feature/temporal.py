@@ -1,0 +1,39 @@
+"""Features of time: pure functions of instants, the same offline and online."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recsys.clock import DAY, HOUR, SECOND
+from recsys.errors import ConfigError
+
+HOURS = 24
+WEEKDAYS = 7
+GAPS = 32
+"""Number of gap classes: class 0 is "no moment before", class g holds gaps of [2**(g-1), 2**g) seconds."""
+
+
+def local_time(time: np.ndarray, time_zone: str) -> np.ndarray:
+    """Wall-clock microseconds [N] of instants [N] in an IANA zone, daylight saving included."""
+    try:
+        aware = pa.array(time, pa.int64()).cast(pa.timestamp("us", tz=time_zone))
+        return np.asarray(pc.local_timestamp(aware).cast(pa.int64()))
+    except (pa.ArrowInvalid, pa.ArrowException) as error:
+        raise ConfigError(f"the time zone {time_zone!r} is not known here ({error}); use an IANA name") from error
+
+
+def hour_of(local: np.ndarray) -> np.ndarray:
+    """Hour of the day 0..23 of wall-clock microseconds [N]."""
+    return local // HOUR % HOURS
+
+
+def weekday_of(local: np.ndarray) -> np.ndarray:
+    """Weekday 0..6 (Monday is 0) of wall-clock microseconds [N]; 1970-01-01 was a Thursday."""
+    return (local // DAY + 3) % WEEKDAYS
+
+
+def gap_class(gap: np.ndarray) -> np.ndarray:
+    """Class 0..GAPS-1 of gaps in microseconds [N]; negative gaps mean "no moment before" and give 0."""
+    seconds = np.maximum(gap, 0) / SECOND
+    classes = 1 + np.floor(np.log2(np.maximum(seconds, 1.0))).astype(np.int64)
+    return np.where(gap < 0, 0, np.minimum(classes, GAPS - 1))

@@ -1,0 +1,163 @@
+"""Writes a source into a Parquet event log; every raw row is accounted for.
+
+Layout of a log folder: `events/date=YYYY-MM-DD/*.parquet` (sorted by shopper, instant, event id), `items.parquet`,
+`quarantine.parquet`, `summary.json`. The folder appears whole or not at all.
+"""
+
+import json
+import os
+import shutil
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from recsys.errors import DataError
+from recsys.event import EVENT_SCHEMA, QUARANTINE_SCHEMA, SCHEMA_VERSION
+from recsys.log.reader import shopper_time_order
+from recsys.protocols import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSummary:
+    """What became of the raw rows, and what the log holds.
+
+    `rows_in = events + duplicates + quarantined + excluded` always holds; writing fails otherwise.
+    """
+
+    source: str
+    licence: str
+    fingerprint: str
+    schema_version: int
+    rows_in: int
+    events: int
+    duplicates: int
+    quarantined: int
+    excluded: int
+    shoppers: int
+    items: int
+    moments: int
+    first: str
+    last: str
+    quarantine_reasons: dict[str, int]
+    excluded_reasons: dict[str, int]
+    types: dict[str, int]
+
+
+def write_log(source: Source, folder: Path) -> LogSummary:
+    """Write `source` to `folder`; a folder that already holds the same source is left as it is.
+
+    Raises:
+        DataError: rows got lost on the way, or nothing was accepted.
+        OSError: the folder cannot be written.
+    """
+    fingerprint = source.fingerprint()
+    done = folder / "summary.json"
+    if done.exists():
+        summary = LogSummary(**json.loads(done.read_text()))
+        if summary.fingerprint == fingerprint and summary.schema_version == SCHEMA_VERSION:
+            return summary
+    chunks = list(source.chunks())
+    accepted = pa.concat_tables([chunk.events for chunk in chunks]) if chunks else EVENT_SCHEMA.empty_table()
+    quarantine = pa.concat_tables([c.quarantine for c in chunks]) if chunks else QUARANTINE_SCHEMA.empty_table()
+    excluded: Counter[str] = Counter()
+    for chunk in chunks:
+        excluded.update(chunk.excluded)
+    events = _sorted(_distinct(accepted))
+    summary = _summarise(source, fingerprint, sum(c.rows_in for c in chunks), accepted, events, quarantine, excluded)
+    _write_folder(folder, events, source.items(), quarantine, summary)
+    return summary
+
+
+def _distinct(events: pa.Table) -> pa.Table:
+    """The first row of every event id."""
+    numbered = events.select(["event_id"]).append_column("row", pa.array(range(events.num_rows), pa.int64()))
+    first = numbered.group_by("event_id").aggregate([("row", "min")])["row_min"].combine_chunks()
+    return events if len(first) == events.num_rows else events.take(first.take(pc.sort_indices(first)))
+
+
+def _sorted(events: pa.Table) -> pa.Table:
+    by_id = events.take(pc.sort_indices(events["event_id"]))
+    shopper = pc.coalesce(by_id["user_id"], by_id["anonymous_id"])
+    return by_id.take(shopper_time_order(shopper, by_id["occurred_at"]))
+
+
+def _summarise(
+    source: Source,
+    fingerprint: str,
+    rows_in: int,
+    accepted: pa.Table,
+    events: pa.Table,
+    quarantine: pa.Table,
+    excluded: Counter[str],
+) -> LogSummary:
+    duplicates = accepted.num_rows - events.num_rows
+    if rows_in != events.num_rows + duplicates + quarantine.num_rows + excluded.total():
+        raise DataError(
+            f"source {source.name!r} read {rows_in} rows but accounts for {accepted.num_rows} accepted + "
+            f"{quarantine.num_rows} quarantined + {excluded.total()} excluded; its chunks() loses rows"
+        )
+    if not events.num_rows:
+        reasons = _counts(quarantine["reason"])
+        raise DataError(f"source {source.name!r} gave no usable event out of {rows_in} rows; quarantined: {reasons}")
+    shopper = pc.coalesce(events["user_id"], events["anonymous_id"])
+    moments = pa.table({"s": shopper, "t": events["occurred_at"]}).group_by(["s", "t"]).aggregate([])
+    span = pc.min_max(events["occurred_at"]).as_py()
+    return LogSummary(
+        source=source.name,
+        licence=source.licence,
+        fingerprint=fingerprint,
+        schema_version=SCHEMA_VERSION,
+        rows_in=rows_in,
+        events=events.num_rows,
+        duplicates=duplicates,
+        quarantined=quarantine.num_rows,
+        excluded=excluded.total(),
+        shoppers=pc.count_distinct(shopper).as_py(),
+        items=pc.count_distinct(events["item_id"]).as_py(),
+        moments=moments.num_rows,
+        first=span["min"].isoformat(),
+        last=span["max"].isoformat(),
+        quarantine_reasons=_counts(quarantine["reason"]),
+        excluded_reasons=dict(excluded),
+        types=_counts(events["type"]),
+    )
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
+
+
+def _write_folder(
+    folder: Path, events: pa.Table, items: pa.Table, quarantine: pa.Table, summary: LogSummary
+) -> None:
+    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        day = pc.cast(events["occurred_at"], pa.date32())
+        dated = events.append_column("date", pc.cast(day, pa.string()))
+        dated = dated.take(np.argsort(pc.cast(day, pa.int32()).to_numpy(), kind="stable"))
+        ds.write_dataset(
+            dated,
+            partial / "events",
+            format="parquet",
+            partitioning=ds.partitioning(pa.schema([("date", pa.string())]), flavor="hive"),
+            file_options=ds.ParquetFileFormat().make_write_options(compression="zstd"),
+            max_partitions=100_000,
+            min_rows_per_group=1 << 16,
+            max_rows_per_group=1 << 20,
+            preserve_order=True,
+        )
+        pq.write_table(items, partial / "items.parquet", compression="zstd")
+        pq.write_table(quarantine, partial / "quarantine.parquet", compression="zstd")
+        (partial / "summary.json").write_text(json.dumps(asdict(summary), indent=2))
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,129 @@
+"""Full-catalogue evaluation of next moments: what will this shopper take next, asked the instant before.
+
+The protocol: a query is the instant before a moment of the test window; its history is strictly earlier; its targets
+are all distinct items of the moment. Items unknown before the cut-off cannot be ranked and count as misses. Recall
+divides by the moment's size, NDCG's ideal by min(k, size). Intervals resample shoppers. Repeat items (the shopper
+took them before) and new items are also reported apart, each against its own number of targets.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from recsys.catalogue import UNKNOWN
+from recsys.event import EventType
+from recsys.metric.interval import shopper_bootstrap
+from recsys.metric.ranking import MISS, ndcg, recall, reciprocal_rank
+from recsys.sequence.histories import Histories
+from recsys.state import Context, ShopperState
+
+Ranker = Callable[[Sequence["Case"]], list[np.ndarray]]
+"""Gives, for each case, the rank of each of its targets (`MISS` where not ranked)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One query of the evaluation.
+
+    Attributes:
+        state: the shopper the instant before.
+        shopper: number of the shopper.
+        target: distinct known items of the moment [T].
+        is_repeat: whether the shopper took each target before [T].
+        size: number of distinct items of the moment, unknown ones included.
+    """
+
+    state: ShopperState
+    shopper: int
+    target: np.ndarray
+    is_repeat: np.ndarray
+    size: int
+
+
+def next_moment_cases(
+    histories: Histories,
+    *,
+    since: int,
+    until: int,
+    wanted: EventType = EventType.PURCHASE,
+    limit: int | None = None,
+    seed: int = 0,
+) -> list[Case]:
+    """The cases of all moments in [since, until) that hold a `wanted` event; `limit` samples that many of them.
+
+    `histories` must hold every event, those of unknown items too.
+    """
+    first = histories.moments()
+    owner = histories.owner()[first]
+    last = np.append(first[1:], len(histories.events))
+    is_wanted = histories.events.type == wanted.code
+    inside = (histories.events.time[first] >= since) & (histories.events.time[first] < until)
+    chosen = np.flatnonzero(inside & (np.add.reduceat(is_wanted, first) > 0))
+    if limit is not None and limit < len(chosen):
+        chosen = np.sort(np.random.default_rng(seed).choice(chosen, limit, replace=False))
+    return [_case(histories, int(owner[m]), int(first[m]), int(last[m]), is_wanted) for m in chosen]
+
+
+def _case(histories: Histories, shopper: int, first: int, last: int, is_wanted: np.ndarray) -> Case:
+    history = histories.events[int(histories.start[shopper]) : first]
+    taken = histories.events.item[first:last][is_wanted[first:last]]
+    target = np.unique(taken[taken != UNKNOWN])
+    state = ShopperState(history, Context(at=int(histories.events.time[first])))
+    size = len(target) + int(np.count_nonzero(taken == UNKNOWN))
+    return Case(state, shopper, target, np.isin(target, history.item), size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Means over queries, with the interval of the two main figures."""
+
+    queries: int
+    recall10: float
+    recall10_interval: tuple[float, float]
+    ndcg10: float
+    ndcg10_interval: tuple[float, float]
+    recall20: float
+    mrr20: float
+    hr10: float
+    repeat_recall10: float
+    repeat_ndcg10: float
+    new_recall10: float
+    new_ndcg10: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def evaluate(cases: Sequence[Case], rank: Ranker, *, seed: int = 0, draws: int = 1_000) -> Score:
+    """Score one way of ranking on the cases; `draws` bootstrap samples give the intervals."""
+    ranks = rank(cases)
+    shopper = np.array([case.shopper for case in cases])
+    pairs = list(zip(cases, ranks, strict=True))
+    recall10 = np.array([recall(r, wanted=c.size, at=10) for c, r in pairs])
+    ndcg10 = np.array([ndcg(r, wanted=c.size, at=10) for c, r in pairs])
+    repeat = [(r[c.is_repeat], int(c.is_repeat.sum())) for c, r in pairs if c.is_repeat.any()]
+    new = [(r[~c.is_repeat], c.size - int(c.is_repeat.sum())) for c, r in pairs if c.size > c.is_repeat.sum()]
+    return Score(
+        queries=len(cases),
+        recall10=float(recall10.mean()),
+        recall10_interval=shopper_bootstrap(recall10, shopper, seed=seed, draws=draws),
+        ndcg10=float(ndcg10.mean()),
+        ndcg10_interval=shopper_bootstrap(ndcg10, shopper, seed=seed, draws=draws),
+        recall20=float(np.mean([recall(r, wanted=c.size, at=20) for c, r in pairs])),
+        mrr20=float(np.mean([reciprocal_rank(r, at=20) for _, r in pairs])),
+        hr10=float(np.mean([np.any(r < 10) for r in ranks])),
+        repeat_recall10=_mean([recall(r, wanted=n, at=10) for r, n in repeat]),
+        repeat_ndcg10=_mean([ndcg(r, wanted=n, at=10) for r, n in repeat]),
+        new_recall10=_mean([recall(r, wanted=n, at=10) for r, n in new]),
+        new_ndcg10=_mean([ndcg(r, wanted=n, at=10) for r, n in new]),
+    )
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
+
+
+__all__ = ["MISS", "Case", "Ranker", "Score", "evaluate", "next_moment_cases"]

@@ -1,0 +1,40 @@
+"""The plain policy: the best items first, less what would be silly to offer now."""
+
+import numpy as np
+
+from recsys.registry import registered
+from recsys.retrieval.repurchase import Repurchase
+from recsys.slate import Candidates, Choice
+from recsys.state import ShopperState
+
+
+@registered
+class TopK:
+    """The highest scores after suppression; deterministic, so every propensity is 1.
+
+    What is in the basket or excluded is never offered. What the shopper bought sinks by the learnt `repurchase`
+    chance: deep right after the purchase of something that lasts, hardly when a staple is due.
+    """
+
+    name = "top_k"
+
+    def __init__(self, *, repurchase: Repurchase | None = None) -> None:
+        self.repurchase = repurchase
+
+    def choose(
+        self, candidates: Candidates, state: ShopperState, *, count: int, rng: np.random.Generator
+    ) -> Choice:
+        """The `count` best candidates; fewer if there are no more."""
+        score = candidates.score
+        if self.repurchase is not None:
+            score = score * self.repurchase.chances(state, candidates.item)
+        hidden = state.exclude | state.basket
+        if hidden:
+            score = np.where(np.isin(candidates.item, list(hidden)), -np.inf, score)
+        order = np.lexsort((candidates.item, -score))[:count]
+        place = order[np.isfinite(score[order])]
+        return Choice(place, score[place], np.ones(len(place)))
+
+    def settings(self) -> dict[str, float]:
+        """No settings."""
+        return {}

@@ -1,0 +1,160 @@
+"""Every seam of the domain on one screen. A part that satisfies one of these can take another's place.
+
+Shapes: B batch, L length, Q queries, P (query, target) pairs, D dim, V catalogue with index 0, N negatives, K top-k.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import torch
+
+    from recsys.sampler.negatives import Negatives
+    from recsys.sequence.batch import SequenceBatch
+    from recsys.sequence.histories import Histories
+    from recsys.slate import Candidates, Choice
+    from recsys.source.chunk import SourceChunk
+    from recsys.state import ShopperState
+
+VectorsOf = Callable[["torch.Tensor"], "torch.Tensor"]
+
+
+class Source(Protocol):
+    """Brings somebody's raw data into the canonical schemas (`recsys/event.py`)."""
+
+    name: str
+    licence: str
+    time_zone: str
+    cutoff: int
+
+    def fingerprint(self) -> str:
+        """A digest of the raw data and of the settings that shape it; equal digests mean equal logs."""
+        ...
+
+    def chunks(self) -> Iterator["SourceChunk"]:
+        """Accepted events and refused rows, piece by piece; every raw row is accounted for."""
+        ...
+
+    def items(self) -> pa.Table:
+        """All items, by `ITEM_SCHEMA`."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns sequences into query vectors that live in the same space as the item vectors."""
+
+    vector_size: int
+
+    def __call__(self, batch: "SequenceBatch") -> "torch.Tensor":
+        """Query vectors [Q, D]."""
+        ...
+
+    def item_vectors(self, item: "torch.Tensor | None" = None) -> "torch.Tensor":
+        """Vectors of `item` [N] as [N, D], or of the whole catalogue [V, D] (row 0 is padding, never retrieved)."""
+        ...
+
+    def prime(self, popularity: "torch.Tensor") -> None:
+        """Start from what is known before training: how often each item was taken [V]."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Plain constructor arguments besides the catalogue's size and the feature spec, for the bundle."""
+        ...
+
+
+class Sampler(Protocol):
+    """Draws the negatives that a whole batch shares."""
+
+    def draw(self, count: int, generator: "torch.Generator") -> "Negatives":
+        """`count` negatives with the log of their sampling probability."""
+        ...
+
+
+class Loss(Protocol):
+    """Tells how wrong the query vectors are about their targets."""
+
+    negatives: int
+
+    def __call__(
+        self,
+        query: "torch.Tensor",
+        batch: "SequenceBatch",
+        vectors_of: "VectorsOf",
+        negatives: "Negatives",
+    ) -> "torch.Tensor":
+        """Mean loss over the P pairs of the batch; a scalar. `query` [Q, D], `vectors_of` items [N] -> [N, D]."""
+        ...
+
+
+class Index(Protocol):
+    """Finds the nearest item vectors by inner product."""
+
+    def build(self, vectors: np.ndarray) -> None:
+        """Index `vectors` [V, D] float32; row 0 is left out."""
+        ...
+
+    def search(self, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scores [B, K] float32 and catalogue indices [B, K] int64 of `query` [B, D], best first."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Plain constructor arguments, for the bundle."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write to one file."""
+        ...
+
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote."""
+        ...
+
+
+class CandidateSource(Protocol):
+    """Proposes items without a trained encoder: crowds, co-visitation, habit. Usable alone and blended.
+
+    Scores are on the scale of a chance (the share of moments in which the item would be taken), so that sources can
+    be added up with weights near one.
+    """
+
+    name: str
+
+    def fit(self, histories: "Histories", *, items: int, until: int, category: np.ndarray) -> None:
+        """Learn from the events before `until`; `items` is V, `category` the category of every index [V]."""
+        ...
+
+    def candidates(self, state: "ShopperState", count: int | None = None) -> "Candidates":
+        """The `count` best items (all with a score if None); none where the source has nothing to say."""
+        ...
+
+    def reason(self, state: "ShopperState", item: int) -> tuple[str, int]:
+        """Why this item, in words for the shopper, and the index of the item that {title} in them stands for."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Plain constructor arguments, for the bundle."""
+        ...
+
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """What `fit` learnt, as constructor arguments, for the bundle."""
+        ...
+
+
+class Policy(Protocol):
+    """Chooses the slate from scored candidates; may explore, and then says with what propensity."""
+
+    name: str
+
+    def choose(
+        self, candidates: "Candidates", state: "ShopperState", *, count: int, rng: np.random.Generator
+    ) -> "Choice":
+        """Which candidates are shown, in order."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Plain constructor arguments, for the bundle."""
+        ...

@@ -1,0 +1,184 @@
+"""The answer, in process: shopper states in, slates out. Serving, evaluation and notebooks all use this one path."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recsys.catalogue import Catalogue
+from recsys.clock import DAY
+from recsys.errors import ConfigError, UnknownItemError
+from recsys.event import Event, EventType
+from recsys.feature.spec import FeatureSpec
+from recsys.protocols import Encoder, Index, Policy
+from recsys.retrieval.blend import ENCODER, Blend, Blended
+from recsys.sequence.stream import question_batch
+from recsys.slate import Candidates, Choice, Slate, SlateItem
+from recsys.state import Context, History, ShopperState
+
+ENCODER_DEPTH = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommender:
+    """Everything an answer needs, loaded from a bundle or fresh from training.
+
+    Attributes:
+        model_version: digest of the bundle's manifest; "unsaved" before there is one.
+        data_end: instant of the last event of the log it was made from.
+        facts: what the bundle tells about its making (data, licence, cut-off, versions).
+    """
+
+    catalogue: Catalogue
+    features: FeatureSpec
+    encoder: Encoder
+    index: Index
+    blend: Blend
+    policy: Policy
+    data_end: int
+    model_version: str = "unsaved"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, bundle: Path | str, *, threads: int | None = None) -> "Recommender":
+        """Verify and read a bundle directory; anything wrong raises BundleError naming the file.
+
+        `threads` pins torch and FAISS to that many; None leaves them as they are.
+        """
+        from recsys.bundle import read_bundle
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return read_bundle(Path(bundle), threads=threads)
+
+    def encode(self, states: Sequence[ShopperState]) -> np.ndarray:
+        """Query vectors [B, D] float32 of shoppers [B], each at its own instant."""
+        with torch.inference_mode():
+            return self.encoder(question_batch(list(states), self.features)).numpy()
+
+    def retrieve(self, states: Sequence[ShopperState]) -> list[Candidates]:
+        """The encoder's candidates of each state; scores are the softmax over those retrieved."""
+        scores, items = self.index.search(self.encode(states), ENCODER_DEPTH)
+        chance = np.exp(scores - scores.max(1, keepdims=True))
+        chance /= chance.sum(1, keepdims=True)
+        return [Candidates(item, score) for item, score in zip(items, chance, strict=True)]
+
+    def answer(
+        self,
+        states: Sequence[ShopperState],
+        *,
+        counts: Sequence[int],
+        rng: np.random.Generator,
+        with_encoder: bool = True,
+    ) -> list[Slate]:
+        """A slate for each state, of at most `counts` [B] items. CPU-bound and synchronous.
+
+        Without the encoder the crowd's sources answer alone, and the slate says that it is degraded.
+        """
+        chosen = self.choose(states, counts=counts, rng=rng, with_encoder=with_encoder)
+        degraded = None if with_encoder else "the model did not answer; this is the wisdom of crowds"
+        return [
+            Slate(
+                items=self._items(state, *choice),
+                knowledge=state.knowledge,
+                policy=self.policy.name,
+                model_version=self.model_version,
+                degraded=degraded,
+            )
+            for state, choice in zip(states, chosen, strict=True)
+        ]
+
+    def choose(
+        self,
+        states: Sequence[ShopperState],
+        *,
+        counts: Sequence[int],
+        rng: np.random.Generator,
+        with_encoder: bool = True,
+    ) -> list[tuple[Blended, Choice]]:
+        """What `answer` says, without the words: retrieval, blend and policy for each state."""
+        if wrong := [count for count in counts if count < 1]:
+            raise ConfigError(f"count is {wrong[0]}; ask for at least one item")
+        asks = [with_encoder and bool(self.blend.weights.get(s.knowledge, {}).get(ENCODER)) for s in states]
+        asking = [state for state, ask in zip(states, asks, strict=True) if ask]
+        found = iter(self.retrieve(asking) if asking else ())
+        blended = [self.blend(state, next(found) if ask else None) for state, ask in zip(states, asks, strict=True)]
+        return [
+            (mixed, self.policy.choose(mixed.candidates, state, count=count, rng=rng))
+            for mixed, state, count in zip(blended, states, counts, strict=True)
+        ]
+
+    def recommend(
+        self,
+        history: Iterable[Event | str] = (),
+        *,
+        at: int | None = None,
+        count: int = 10,
+        exclude: Iterable[str] = (),
+        seed: int = 0,
+    ) -> Slate:
+        """The slate for one shopper, given events or plain item ids (taken as views a minute apart, last one now).
+
+        `at` is the instant of the question in microseconds UTC; by default just after the last event, or the end of
+        the training log. Unknown item ids raise UnknownItemError.
+        """
+        events = self._events(history)
+        last = max((event.occurred_at for event in events), default=self.data_end)
+        context = Context(at=last + 1 if at is None else at)
+        excluded = frozenset(self._known(item_id) for item_id in exclude)
+        known = History.of_events(events, catalogue=self.catalogue, before=context.at)
+        state = ShopperState(known, context, excluded)
+        return self.answer([state], counts=[count], rng=np.random.default_rng(seed))[0]
+
+    def _events(self, history: Iterable[Event | str]) -> list[Event]:
+        given = list(history)
+        events = [
+            Event(
+                event_id=f"given-{place:06d}",
+                type=EventType.VIEW,
+                occurred_at=self.data_end - (len(given) - 1 - place) * DAY // 1440,
+                item_id=entry,
+            )
+            if isinstance(entry, str)
+            else entry
+            for place, entry in enumerate(given)
+        ]
+        for event in events:
+            if event.item_id is not None:
+                self._known(event.item_id)
+        return events
+
+    def _known(self, item_id: str) -> int:
+        index = self.catalogue.index_of(item_id)
+        if not index:
+            raise UnknownItemError(f"item {item_id!r} is not in the catalogue of {self.catalogue.size - 1} items")
+        return index
+
+    def _items(self, state: ShopperState, blended: Blended, choice: Choice) -> tuple[SlateItem, ...]:
+        chosen = zip(choice.place.tolist(), choice.score, choice.propensity, strict=True)
+        return tuple(
+            self._slate_item(state, int(blended.candidates.item[place]), blended.names[blended.source[place]], s, p)
+            for place, s, p in chosen
+        )
+
+    def _slate_item(self, state: ShopperState, index: int, source: str, score: float, propensity: float) -> SlateItem:
+        words, cause = self._reason(state, index, source)
+        title = self.catalogue.title(cause) if cause else ""
+        return SlateItem(
+            index=index,
+            item_id=self.catalogue.id_of(index),
+            score=float(score),
+            source=source,
+            reason=words.format(title=title),
+            propensity=float(propensity),
+        )
+
+    def _reason(self, state: ShopperState, index: int, source: str) -> tuple[str, int]:
+        for candidate_source in self.blend.sources:
+            if candidate_source.name == source:
+                return candidate_source.reason(state, index)
+        latest = state.history.interactions().item
+        return ("fits what you chose lately, {title} for one", int(latest[-1])) if len(latest) else ("worth a look", 0)

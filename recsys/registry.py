@@ -1,0 +1,44 @@
+"""The classes a bundle may construct. A bundle names a class by import path; only registered ones are built.
+
+Reading a bundle must never run code that the bundle chose: a path outside the four rooms below is refused before
+anything is imported, and a class that did not register itself is refused after.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from recsys.errors import BundleError
+
+_ROOMS = ("recsys.feature.", "recsys.model.", "recsys.retrieval.", "recsys.policy.")
+_REGISTERED: dict[str, type] = {}
+
+T = TypeVar("T", bound=type)
+
+
+def path_of(cls: type) -> str:
+    """The import path under which a class is stored in a bundle."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def registered(cls: T) -> T:
+    """Class decorator: a bundle may name this class."""
+    _REGISTERED[path_of(cls)] = cls
+    return cls
+
+
+def construct(path: str, arguments: Mapping[str, Any]) -> Any:
+    """Build the registered class at `path`; anything else raises BundleError."""
+    if not path.startswith(_ROOMS):
+        raise BundleError(f"the bundle asks for {path!r}; only classes under {', '.join(_ROOMS)} may be built")
+    try:
+        importlib.import_module(path.rpartition(".")[0])
+    except ImportError as error:
+        raise BundleError(f"the bundle asks for {path!r}, which this release does not have ({error})") from error
+    cls = _REGISTERED.get(path)
+    if cls is None:
+        raise BundleError(f"the bundle asks for {path!r}, which is not a registered class")
+    try:
+        return cls(**arguments)
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"the bundle's settings do not fit {path}: {error}") from error

@@ -1,0 +1,37 @@
+"""The items a shopper's latest session was about, with weights: what item-to-item sources start from."""
+
+import numpy as np
+
+from recsys.event import EventType
+from recsys.state import ShopperState
+
+SIGNAL = {
+    EventType.VIEW: 1.0,
+    EventType.CLICK: 1.0,
+    EventType.WISHLIST: 1.5,
+    EventType.RATING: 1.0,
+    EventType.ADD_TO_CART: 2.0,
+    EventType.PURCHASE: 2.0,
+}
+"""How much an event says about interest in its item, relative to a view. A prior, not learnt: logs that hold
+purchases only cannot teach it."""
+
+FADING = 0.8
+"""Weight of a moment relative to the moment after it, within the session."""
+
+
+def latest_session(state: ShopperState) -> tuple[np.ndarray, np.ndarray]:
+    """Items [N] of the latest session (running or over), in order of time, and their weights [N] float32."""
+    seen = state.history.interactions()
+    if not len(seen):
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    start = seen.session_start(int(seen.time[-1]) + 1)
+    session = seen[seen.time >= start]
+    moment = np.cumsum(np.diff(session.time, prepend=session.time[0]) != 0)
+    signal = _SIGNAL_OF_CODE[session.type]
+    return session.item, (signal * FADING ** (moment[-1] - moment)).astype(np.float32)
+
+
+_SIGNAL_OF_CODE = np.zeros(max(t.code for t in EventType) + 1, np.float32)
+for _type, _weight in SIGNAL.items():
+    _SIGNAL_OF_CODE[_type.code] = _weight

@@ -1,0 +1,94 @@
+"""Adds up what the sources propose, with weights that depend on how well the shopper is known."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.errors import ConfigError
+from recsys.protocols import CandidateSource
+from recsys.slate import Candidates
+from recsys.state import Knowledge, ShopperState
+
+ENCODER = "encoder"
+"""The name under which the encoder's own candidates take part."""
+
+Weights = Mapping[Knowledge, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Blended:
+    """Candidates of all sources together; `source` [N] numbers the one that contributed most to each, into `names`."""
+
+    candidates: Candidates
+    source: np.ndarray
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """Sources and their weights.
+
+    Args:
+        sources: by the order in which they are named.
+        weights: for each state of knowledge the weight of each source; a source without one is not asked.
+        depth: how many candidates each source gives.
+    """
+
+    sources: Sequence[CandidateSource]
+    weights: Weights
+    depth: int = 200
+
+    def __post_init__(self) -> None:
+        names = {ENCODER, *(source.name for source in self.sources)}
+        for knowledge in Knowledge:
+            if unknown := set(self.weights.get(knowledge, {})) - names:
+                raise ConfigError(
+                    f"retrieval.weights.{knowledge} names {sorted(unknown)}; the sources are {sorted(names)}"
+                )
+
+    def gather(self, state: ShopperState, encoder: Candidates | None) -> dict[str, Candidates]:
+        """What every source with a weight proposes; `encoder` is None where there is no encoder to ask."""
+        weights = self.weights.get(state.knowledge, {})
+        asked = {s.name: s.candidates(state, self.depth) for s in self.sources if weights.get(s.name)}
+        if encoder is not None and weights.get(ENCODER):
+            asked[ENCODER] = encoder
+        return {name: found for name, found in asked.items() if len(found)}
+
+    def mix(self, gathered: Mapping[str, Candidates], weights: Mapping[str, float]) -> Blended:
+        """The weighted sum of the sources' scores for every item that any of them proposes."""
+        names = tuple(gathered)
+        if not names:
+            return Blended(Candidates.none(), np.empty(0, np.int64), names)
+        item, place = np.unique(np.concatenate([gathered[name].item for name in names]), return_inverse=True)
+        parts = np.zeros((len(names), len(item)), np.float32)
+        begin = 0
+        for row, name in enumerate(names):
+            end = begin + len(gathered[name])
+            parts[row, place[begin:end]] = gathered[name].score * weights[name]
+            begin = end
+        return Blended(Candidates(item, parts.sum(0)), parts.argmax(0), names)
+
+    def __call__(self, state: ShopperState, encoder: Candidates | None) -> Blended:
+        """All candidates for this shopper at this instant."""
+        return self.mix(self.gather(state, encoder), self.weights.get(state.knowledge, {}))
+
+
+def tune(
+    start: Mapping[str, float],
+    quality: Callable[[Mapping[str, float]], float],
+    *,
+    free: Sequence[str],
+    steps: Sequence[Sequence[float]] = ((0.0, 0.1, 0.3, 3.0, 10.0), (0.0, 0.3, 0.6, 1.7, 3.0), (0.7, 1.4)),
+) -> tuple[dict[str, float], float]:
+    """Coordinate search: each round tries every free weight times each of its steps and keeps what raises `quality`."""
+    best = dict(start)
+    reached = quality(best)
+    for round_steps in steps:
+        for name in free:
+            anchor = best[name] or start[name]
+            for step in round_steps:
+                tried = {**best, name: anchor * step}
+                if (value := quality(tried)) > reached:
+                    best, reached = tried, value
+    return best, reached

@@ -1,0 +1,96 @@
+"""More of what the shopper is looking at: the most popular items of the same category.
+
+This is how a view or a cart steers the answer where the log holds purchases only: the category of the viewed item is
+known even if no view ever was.
+"""
+
+import numpy as np
+
+from recsys.clock import DAY
+from recsys.event import EventType
+from recsys.registry import registered
+from recsys.retrieval.anchors import latest_session
+from recsys.sequence.histories import Histories
+from recsys.slate import Candidates
+from recsys.state import ShopperState
+
+_LOOKING = (EventType.VIEW, EventType.CLICK, EventType.ADD_TO_CART, EventType.WISHLIST)
+
+
+@registered
+class CategoryPopular:
+    """Items of the categories looked at in the running session, by their share of the category's interactions.
+
+    Args:
+        days: window of the counts, before the log's end.
+        category: category of every catalogue index [V] int64, 0 for none.
+    """
+
+    name = "category"
+
+    def __init__(
+        self,
+        *,
+        days: int = 90,
+        category: np.ndarray | None = None,
+        start: np.ndarray | None = None,
+        item: np.ndarray | None = None,
+        score: np.ndarray | None = None,
+    ) -> None:
+        self.days = days
+        self._category = np.zeros(1, np.int64) if category is None else category
+        self._start = np.zeros(1, np.int64) if start is None else start
+        self._item = np.empty(0, np.int64) if item is None else item
+        self._score = np.empty(0, np.float32) if score is None else score
+
+    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+        """Rank every category's items by what happened in the `days` before `until`."""
+        self._category = category
+        events = histories.before(until).interactions().events
+        recent = events.item[events.time >= until - self.days * DAY]
+        counts = np.bincount(recent, minlength=items)
+        item = np.flatnonzero((counts > 0) & (self._category > 0))
+        order = np.lexsort((item, -counts[item], self._category[item]))
+        item = item[order]
+        number = self._category[item]
+        total = np.bincount(number, weights=counts[item], minlength=int(self._category.max()) + 1)
+        self._start = np.searchsorted(number, np.arange(len(total) + 1)).astype(np.int64)
+        self._item, self._score = item, (counts[item] / total[number]).astype(np.float32)
+
+    def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
+        """Items of the looked-at categories; nothing outside a running session."""
+        anchor, weight = latest_session(_looked_at(state))
+        number, place = np.unique(self._category[anchor], return_inverse=True)
+        total = np.bincount(place, weights=weight, minlength=len(number))
+        parts = [(self._span(n), w) for n, w in zip(number.tolist(), total / max(total.sum(), 1e-9), strict=True) if n]
+        if not parts:
+            return Candidates.none()
+        item = np.concatenate([self._item[span] for span, _ in parts])
+        score = np.concatenate([self._score[span] * w for span, w in parts])
+        order = np.lexsort((item, -score))[:count]
+        return Candidates(item[order], score[order].astype(np.float32))
+
+    def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
+        """Names the latest item of the same category that was looked at."""
+        anchor, _ = latest_session(_looked_at(state))
+        same = anchor[self._category[anchor] == self._category[item]]
+        return "because you looked at {title}", int(same[-1]) if len(same) else 0
+
+    def _span(self, number: int) -> slice:
+        return slice(int(self._start[number]), int(self._start[number + 1]))
+
+    def settings(self) -> dict[str, int]:
+        return {"days": self.days}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"category": self._category, "start": self._start, "item": self._item, "score": self._score}
+
+
+def _looked_at(state: ShopperState) -> ShopperState:
+    """The state with only what was looked at, not bought, in the session that is running at its instant."""
+    history = state.history
+    start = history.session_start(state.context.at)
+    running = history[history.time >= start]
+    bought = running.item[running.type == EventType.PURCHASE.code]
+    looked = running.of_type(*_LOOKING)
+    return ShopperState(looked[~np.isin(looked.item, bought)], state.context)

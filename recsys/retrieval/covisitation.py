@@ -1,0 +1,141 @@
+"""The wisdom of crowds, item to item: what goes with this, what comes after this.
+
+Linden, Smith & York, "Amazon.com recommendations: item-to-item collaborative filtering" (2003); the directed form
+counts from one moment to the shopper's next.
+"""
+
+from enum import StrEnum
+
+import numpy as np
+
+from recsys.registry import registered
+from recsys.retrieval.anchors import latest_session
+from recsys.sequence.histories import Histories
+from recsys.slate import Candidates
+from recsys.state import ShopperState
+
+_CHUNK_PAIRS = 8_000_000
+
+
+class Relation(StrEnum):
+    """Which pairs of items are counted: of one moment, or from a moment to the shopper's next."""
+
+    WITHIN = "within"
+    NEXT = "next"
+
+
+@registered
+class CoVisitation:
+    """Scores items by the share of an anchor's moments that the item went with (or followed).
+
+    `neighbours` are kept per item; counts below `least` are left out as chance.
+    """
+
+    def __init__(
+        self,
+        *,
+        relation: Relation | str,
+        neighbours: int = 200,
+        least: int = 2,
+        start: np.ndarray | None = None,
+        item: np.ndarray | None = None,
+        score: np.ndarray | None = None,
+    ) -> None:
+        self.relation = Relation(relation)
+        self.neighbours = neighbours
+        self.least = least
+        self.name = f"covisitation_{self.relation}"
+        self._start = np.zeros(1, np.int64) if start is None else start
+        self._item = np.empty(0, np.int32) if item is None else item
+        self._score = np.empty(0, np.float32) if score is None else score
+
+    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+        """Count the pairs in the events before `until`."""
+        known = histories.before(until).interactions()
+        left, right, count = _count_pairs(known, items, self.relation)
+        support = np.bincount(known.events.item, minlength=items)
+        kept = count >= self.least
+        left, right, share = left[kept], right[kept], count[kept] / support[left[kept]]
+        order = np.lexsort((right, -share, left))
+        left, right, share = left[order], right[order], share[order]
+        place = np.arange(len(left)) - np.searchsorted(left, left)
+        top = place < self.neighbours
+        self._start = np.searchsorted(left[top], np.arange(items + 1)).astype(np.int64)
+        self._item, self._score = right[top].astype(np.int32), share[top].astype(np.float32)
+
+    def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
+        """Neighbours of the latest session's items, their shares added up by the anchors' weights."""
+        anchor, weight = latest_session(state)
+        if not len(anchor) or len(self._start) == 1:
+            return Candidates.none()
+        spans = [slice(self._start[a], self._start[a + 1]) for a in anchor.tolist()]
+        item = np.concatenate([self._item[span] for span in spans])
+        score = np.concatenate([self._score[span] * w for span, w in zip(spans, weight, strict=True)])
+        distinct, place = np.unique(item, return_inverse=True)
+        total = np.bincount(place, weights=score, minlength=len(distinct))
+        order = np.lexsort((distinct, -total))[:count]
+        return Candidates(distinct[order].astype(np.int64), total[order].astype(np.float32))
+
+    def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
+        """Names the anchor that speaks most for the item."""
+        anchor, weight = latest_session(state)
+        votes = [self._vote(int(a), item) * float(w) for a, w in zip(anchor, weight, strict=True)]
+        words = "often taken together with {title}" if self.relation is Relation.WITHIN else "often follows {title}"
+        return words, int(anchor[int(np.argmax(votes))]) if votes else 0
+
+    def _vote(self, anchor: int, item: int) -> float:
+        span = slice(self._start[anchor], self._start[anchor + 1])
+        return float(self._score[span][self._item[span] == item].sum())
+
+    def settings(self) -> dict[str, int | str]:
+        return {"relation": self.relation.value, "neighbours": self.neighbours, "least": self.least}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"start": self._start, "item": self._item, "score": self._score}
+
+
+def _count_pairs(known: Histories, items: int, relation: Relation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct (left, right) pairs and how often each occurs."""
+    first = known.moments()
+    size = np.diff(np.append(first, len(known.events)))
+    owner = known.owner()[first]
+    if relation is Relation.WITHIN:
+        left_moment = right_moment = np.arange(len(first))
+    else:
+        left_moment = np.flatnonzero(owner[1:] == owner[:-1])
+        right_moment = left_moment + 1
+    pairs = size[left_moment] * size[right_moment]
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    steps = np.searchsorted(np.cumsum(pairs), np.arange(_CHUNK_PAIRS, pairs.sum(), _CHUNK_PAIRS))
+    cuts = np.unique(np.concatenate([[0], steps, [len(pairs)]]))
+    for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+        left, right = _cross(known.events.item, first, size, left_moment[begin:end], right_moment[begin:end])
+        if relation is Relation.WITHIN:
+            different = left != right
+            left, right = left[different], right[different]
+        parts.append(np.unique(left * items + right, return_counts=True))
+    if not parts:
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing, nothing
+    keys, counts = _summed(np.concatenate([k for k, _ in parts]), np.concatenate([c for _, c in parts]))
+    return keys // items, keys % items, counts
+
+
+def _summed(keys: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct keys, ascending, with their counts added up."""
+    order = np.argsort(keys, kind="stable")
+    keys, counts = keys[order], counts[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[first], np.add.reduceat(counts, first) if len(first) else counts
+
+
+def _cross(
+    item: np.ndarray, first: np.ndarray, size: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of an item of a left moment with an item of the right moment beside it."""
+    pairs = size[left] * size[right]
+    within = np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
+    width = np.repeat(size[right], pairs)
+    left_row = np.repeat(first[left], pairs) + within // width
+    right_row = np.repeat(first[right], pairs) + within % width
+    return item[left_row], item[right_row]

@@ -1,0 +1,41 @@
+"""What everybody takes: counts over the last days of the log."""
+
+import numpy as np
+
+from recsys.clock import DAY
+from recsys.registry import registered
+from recsys.sequence.histories import Histories
+from recsys.slate import Candidates
+from recsys.state import ShopperState
+
+
+@registered
+class Popular:
+    """Items by the share of moments (baskets) they were part of, in the `days` before the log's end."""
+
+    name = "popular"
+
+    def __init__(self, *, days: int = 7, item: np.ndarray | None = None, score: np.ndarray | None = None) -> None:
+        self.days = days
+        self._ranked = Candidates.none() if item is None or score is None else Candidates(item, score)
+
+    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+        """Count what happened in the `days` before `until`; `items` is V."""
+        seen = histories.before(until).interactions()
+        recent = seen.events.time >= until - self.days * DAY
+        moments = np.count_nonzero(seen.events.time[seen.moments()] >= until - self.days * DAY)
+        counts = np.bincount(seen.events.item[recent], minlength=items).astype(np.float32)
+        self._ranked = Candidates.best_of(counts / max(moments, 1), items)
+
+    def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
+        """The most popular items, the same for everybody."""
+        return self._ranked if count is None else Candidates(self._ranked.item[:count], self._ranked.score[:count])
+
+    def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
+        return f"popular in the last {self.days} days", 0
+
+    def settings(self) -> dict[str, int]:
+        return {"days": self.days}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"item": self._ranked.item, "score": self._ranked.score}

@@ -1,0 +1,128 @@
+"""When a shopper is likely to take the same thing again: learnt intervals, and what they do to an item's chances.
+
+For every category the usual interval is the time shoppers were exposed divided by the number of repeats (the mean of
+a gamma posterior over a Poisson rate, so that never-repeated things count as exposure and rare categories lean on the
+whole shop). For classes of that interval and of the time since the purchase, a multiplier is learnt from the log: how
+often items were really taken again over how often their buy-again score alone would say, compared within the same
+basket, because people who came back within the hour take few things of any kind.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.clock import DAY
+from recsys.event import EventType
+from recsys.registry import registered
+from recsys.retrieval.buy_again import BuyAgain
+from recsys.sequence.histories import Histories
+from recsys.slate import Candidates
+from recsys.state import Context, ShopperState
+
+INTERVAL_DAYS = np.array([30.0, 60.0, 120.0, 250.0])
+"""Borders of the interval classes."""
+ELAPSED_DAYS = np.array([1.0, 3.0, 7.0, 14.0, 30.0, 60.0])
+"""Borders of the classes of time since the last purchase."""
+_PRIOR_REPEATS = 5.0
+
+
+@registered
+@dataclass(slots=True)
+class Repurchase:
+    """Interval of every category, and the multiplier of every (interval, elapsed) class.
+
+    Attributes:
+        category: category of every catalogue index [V] int64.
+        interval_days: usual interval of every category [C] float32.
+        multiplier: [5, 7] float32 in (0, 1], relative to the best class.
+    """
+
+    category: np.ndarray
+    interval_days: np.ndarray
+    multiplier: np.ndarray
+
+    @classmethod
+    def learn(cls, histories: Histories, *, category: np.ndarray, until: int, window: int, seed: int) -> "Repurchase":
+        """Intervals from all purchases before `until`; multipliers from the baskets of the last `window`."""
+        bought = histories.before(until).interactions().of_type(EventType.PURCHASE)
+        model = cls(category, category_intervals(bought, category, until=until), np.ones((5, 7), np.float32))
+        hits, expected = np.full((5, 7), _PRIOR_REPEATS), np.full((5, 7), _PRIOR_REPEATS)
+        rng = np.random.default_rng(seed)
+        for item, elapsed, score, taken in _baskets(bought, since=until - window, rng=rng, most=4_000):
+            cell = model.cell(item, elapsed)
+            np.add.at(hits, cell, taken)
+            np.add.at(expected, cell, score / score.sum() * taken.sum())
+        ratio = hits / expected
+        model.multiplier = (ratio / ratio.max()).astype(np.float32)
+        return model
+
+    def cell(self, item: np.ndarray, elapsed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Classes of items [N] last bought `elapsed` microseconds [N] ago."""
+        interval = self.interval_days[self.category[item]]
+        return np.searchsorted(INTERVAL_DAYS, interval), np.searchsorted(ELAPSED_DAYS, elapsed / DAY)
+
+    def chances(self, state: ShopperState, item: np.ndarray) -> np.ndarray:
+        """Multiplier in (0, 1] for each of `item` [N]: 1 for what the shopper never bought."""
+        bought = state.history.of_type(EventType.PURCHASE)
+        factor = np.ones(len(item), np.float32)
+        if not len(bought):
+            return factor
+        order = np.argsort(bought.item, kind="stable")
+        ascending = bought.item[order]
+        place = np.searchsorted(ascending, item, side="right") - 1
+        again = (place >= 0) & (ascending[np.maximum(place, 0)] == item)
+        last = bought.time[order][place[again]]
+        factor[again] = self.multiplier[self.cell(item[again], state.context.at - last)]
+        return factor
+
+    def usual_days(self, item: int) -> float:
+        """Usual interval of an item's category in days."""
+        return float(self.interval_days[self.category[item]])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the bundle stores; the constructor takes it back."""
+        return {"category": self.category, "interval_days": self.interval_days, "multiplier": self.multiplier}
+
+
+def category_intervals(bought: Histories, category: np.ndarray, *, until: int) -> np.ndarray:
+    """Usual interval in days of every category [C] from purchases before `until`.
+
+    A category bought twice in one moment counts once. Exposure runs from a shopper's first purchase of it to `until`.
+    """
+    count = int(category.max()) + 1
+    key = bought.owner() * count + category[bought.events.item]
+    order = np.lexsort((bought.events.time, key))
+    key, time = key[order], bought.events.time[order]
+    new_key = np.diff(key, prepend=-1) != 0
+    repeat = ~new_key & (np.diff(time, prepend=0) != 0)
+    repeats = np.bincount(key[repeat] % count, minlength=count)
+    exposure = np.bincount(key[new_key] % count, weights=(until - time[new_key]) / DAY, minlength=count)
+    usual = (exposure.sum() + 365.0) / (repeats.sum() + 1.0)
+    return ((exposure + _PRIOR_REPEATS * usual) / (repeats + _PRIOR_REPEATS)).astype(np.float32)
+
+
+def _baskets(
+    bought: Histories, *, since: int, rng: np.random.Generator, most: int
+) -> "list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]":
+    """Of sampled baskets: the items bought before, time since, buy-again score, and whether taken again."""
+    first = bought.moments()
+    last = np.append(first[1:], len(bought.events))
+    owner = bought.owner()[first]
+    late = np.flatnonzero((bought.events.time[first] >= since) & (first > bought.start[owner]))
+    habit = BuyAgain()
+    rows = []
+    for moment in np.sort(rng.permutation(late)[:most]):
+        history = bought.events[int(bought.start[owner[moment]]) : int(first[moment])]
+        state = ShopperState(history, Context(at=int(bought.events.time[first[moment]])))
+        before: Candidates = habit.candidates(state)
+        taken = np.isin(before.item, bought.events.item[first[moment] : last[moment]])
+        if taken.any():
+            rows.append((before.item, _elapsed(state, before.item), before.score.astype(np.float64), taken))
+    return rows
+
+
+def _elapsed(state: ShopperState, item: np.ndarray) -> np.ndarray:
+    """Time since the last purchase of each of `item` [N], all of which were bought."""
+    order = np.argsort(state.history.item, kind="stable")
+    place = np.searchsorted(state.history.item[order], item, side="right") - 1
+    return np.asarray(state.context.at - state.history.time[order][place])

@@ -1,0 +1,72 @@
+"""Candidates and the slate: what retrieval hands to the policy, and what the policy hands out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.state import Knowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Items retrieved by one source, best first.
+
+    Attributes:
+        item: catalogue indices [N] int64, distinct, never 0.
+        score: the source's own units [N] float32, higher is better.
+    """
+
+    item: np.ndarray
+    score: np.ndarray
+
+    @classmethod
+    def none(cls) -> "Candidates":
+        """No candidates."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.float32))
+
+    @classmethod
+    def best_of(cls, dense: np.ndarray, count: int) -> "Candidates":
+        """The `count` best positive entries of dense scores [V]; ties go to the smaller index."""
+        positive = np.flatnonzero(dense > 0)
+        if len(positive) > count:
+            scores = dense[positive]
+            threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
+            positive = positive[scores >= threshold]
+        order = np.lexsort((positive, -dense[positive]))[:count]
+        chosen = positive[order]
+        return cls(chosen.astype(np.int64), dense[chosen].astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a policy chose: places into the candidates in slate order, final scores and propensities, [K] each."""
+
+    place: np.ndarray
+    score: np.ndarray
+    propensity: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlateItem:
+    """One shown item; `propensity` is the probability with which the policy put it at this position."""
+
+    index: int
+    item_id: str
+    score: float
+    source: str
+    reason: str
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slate:
+    """An ordered answer; `degraded` names what was missing, or is None when everything worked."""
+
+    items: tuple[SlateItem, ...]
+    knowledge: Knowledge
+    policy: str
+    model_version: str
+    degraded: str | None = None

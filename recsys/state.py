@@ -1,0 +1,151 @@
+"""What is known about one shopper at one instant: the history before it, the basket, and where we are asked.
+
+The same objects come from the log (training, evaluation) and from the online store (serving); everything after
+them is shared code, so offline and online cannot drift apart.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+
+from recsys.catalogue import UNKNOWN, Catalogue
+from recsys.clock import MINUTE
+from recsys.event import EVENT_TYPE_OF_CODE, INTERACTIONS, Event, EventType
+
+SESSION_GAP = 30 * MINUTE
+
+
+class Knowledge(StrEnum):
+    """How well a shopper is known: nothing yet, this session only, or earlier sessions too."""
+
+    COLD = "cold"
+    SESSION = "session"
+    KNOWN = "known"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Events of one shopper, strictly before some instant, in order of time; E events.
+
+    Attributes:
+        item: catalogue indices [E] int64, 0 for an unknown item or none.
+        type: `EventType.code` [E] int8.
+        time: instants [E] int64, microseconds UTC, ascending.
+        quantity: units [E] float32.
+        price: unit price [E] float32, NaN where unknown.
+    """
+
+    item: np.ndarray
+    type: np.ndarray
+    time: np.ndarray
+    quantity: np.ndarray
+    price: np.ndarray
+
+    @classmethod
+    def empty(cls) -> "History":
+        """Nothing known."""
+        return cls.of_events((), catalogue=None, before=0)
+
+    @classmethod
+    def of_events(cls, events: Iterable[Event], *, catalogue: Catalogue | None, before: int) -> "History":
+        """The events strictly before `before`; ties are stored in order of event id, which no feature may see."""
+        kept = sorted((e for e in events if e.occurred_at < before), key=lambda e: (e.occurred_at, e.event_id))
+        index = [catalogue.index_of(e.item_id) if catalogue else UNKNOWN for e in kept]
+        return cls(
+            item=np.array(index, np.int64),
+            type=np.array([e.type.code for e in kept], np.int8),
+            time=np.array([e.occurred_at for e in kept], np.int64),
+            quantity=np.array([e.quantity for e in kept], np.float32),
+            price=np.array([np.nan if e.price is None else e.price for e in kept], np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> "History":
+        return History(self.item[rows], self.type[rows], self.time[rows], self.quantity[rows], self.price[rows])
+
+    def before(self, at: int) -> "History":
+        """The part strictly before `at`."""
+        return self[: int(np.searchsorted(self.time, at, side="left"))]
+
+    def of_type(self, *types: EventType) -> "History":
+        """The events of these types."""
+        return self[np.isin(self.type, [t.code for t in types])]
+
+    def interactions(self) -> "History":
+        """The events in which the shopper acted on an item the catalogue knows."""
+        return self[np.isin(self.type, INTERACTION_CODES) & (self.item != UNKNOWN)]
+
+    def last_moment(self) -> "History":
+        """The events that share the latest instant."""
+        return self[self.time == self.time[-1]] if len(self) else self
+
+    def session_start(self, at: int, gap: int = SESSION_GAP) -> int:
+        """Instant at which the session running at `at` began; `at` itself if nothing happened within `gap`."""
+        start = at
+        for instant in self.time[::-1]:
+            if start - instant > gap:
+                break
+            start = int(instant)
+        return start
+
+
+INTERACTION_CODES = sorted(event_type.code for event_type in INTERACTIONS)
+_BASKET_TYPES = (EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Where, when and how we are asked.
+
+    `at` is the instant of the question in microseconds UTC. `utc_offset_s` is the shopper's local offset in
+    seconds; without it the shop's own zone (part of the feature spec) is used.
+    """
+
+    at: int
+    utc_offset_s: int | None = None
+    placement: str = "home"
+    device: str | None = None
+    channel: str | None = None
+    store: str | None = None
+    item: int = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class ShopperState:
+    """Everything an answer may depend on."""
+
+    history: History
+    context: Context
+    exclude: frozenset[int] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "history", self.history.before(self.context.at))
+
+    @property
+    def basket(self) -> frozenset[int]:
+        """Indices of the items in the open basket: added, and since neither removed nor bought."""
+        inside: set[int] = set()
+        for item, code in zip(self.history.item.tolist(), self.history.type.tolist(), strict=True):
+            event_type = EVENT_TYPE_OF_CODE[code]
+            if event_type is EventType.ADD_TO_CART:
+                inside.add(item)
+            elif event_type in _BASKET_TYPES:
+                inside.discard(item)
+        return frozenset(inside - {UNKNOWN})
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """How well the shopper is known at this instant."""
+        seen = self.history.interactions()
+        if not len(seen):
+            return Knowledge.COLD
+        start = seen.session_start(self.context.at)
+        return Knowledge.KNOWN if seen.time[0] < start else Knowledge.SESSION
+
+    def excluding(self, items: Iterable[int]) -> "ShopperState":
+        """The same state with more items that must not be shown."""
+        return replace(self, exclude=self.exclude | frozenset(items))

@@ -1,0 +1,1 @@
+"""The HTTP face: request and response models, problem bodies, limits and routes."""

@@ -1,0 +1,93 @@
+"""The FastAPI application around one service; no Ray here, so tests call it in process.
+
+Bodies are read and written by pydantic's own JSON parser in one pass; FastAPI contributes routing and documentation.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from recsys.errors import OverloadError, StoreError
+from serving.api.event import EventBatch, EventIn
+from serving.api.limits import BodyLimit, Shedding
+from serving.api.problem import Problem, ProblemBody
+from serving.api.recommendation import RecommendationRequest
+from serving.api.routes import SCHEMA_REF, router
+from serving.service import Service
+
+_log = logging.getLogger("attune.api")
+_DESCRIPTION = """Personalised slates, and the events that make them personal.
+
+Send what shoppers do to `/v1/events`, ask `/v1/recommendations` for what to show: an acknowledged event is seen by the
+very next answer. Errors are `application/problem+json` (RFC 9457)."""
+
+
+def create_app(service: Service, *, max_concurrent: int = 128) -> FastAPI:
+    """The application; starting it opens the service and stopping it closes it."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service:
+            yield
+
+    app = FastAPI(title="Attune", version="1", description=_DESCRIPTION, lifespan=lifespan)
+    app.state.service = service
+    app.include_router(router)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Shedding, limit=max_concurrent)
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(StoreError, _on_store)
+    app.add_exception_handler(OverloadError, _on_overload)
+    app.add_exception_handler(Exception, _on_anything)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _on_problem(_: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)
+    return problem.response()
+
+
+async def _on_http(request: Request, failure: Exception) -> Response:
+    assert isinstance(failure, HTTPException)
+    details = {
+        404: f"there is nothing at {request.url.path}; see /docs for what there is",
+        405: f"{request.method} is not possible at {request.url.path}; see /docs",
+    }
+    return Problem(
+        failure.status_code, details.get(failure.status_code, str(failure.detail)), headers=failure.headers
+    ).response()
+
+
+async def _on_store(_: Request, failure: Exception) -> Response:
+    _log.error("store: %s", failure)
+    detail = "the event store cannot do this at the moment; nothing was acknowledged, so send it again"
+    return Problem(503, detail, kind="store-unavailable", headers={"retry-after": "1"}).response()
+
+
+async def _on_overload(_: Request, failure: Exception) -> Response:
+    return Problem(503, str(failure), kind="overloaded", headers={"retry-after": "1"}).response()
+
+
+async def _on_anything(_: Request, failure: Exception) -> Response:
+    _log.error("unexpected error", exc_info=failure)
+    return Problem(500, "something went wrong here; the cause is in the service's log").response()
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's description plus the models of the bodies that the routes parse themselves."""
+    if app.openapi_schema is None:
+        described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        models = (EventIn, EventBatch, RecommendationRequest, ProblemBody)
+        _, extra = models_json_schema([(model, "validation") for model in models], ref_template=SCHEMA_REF)
+        described.setdefault("components", {}).setdefault("schemas", {}).update(extra["$defs"])
+        app.openapi_schema = described
+    return app.openapi_schema

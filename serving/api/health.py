@@ -1,0 +1,26 @@
+"""What the service says about itself."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class Health(BaseModel):
+    """The process answers; nothing more is promised."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """The service can answer and acknowledge at this moment."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    status: Literal["ready"] = "ready"
+    replica: str = Field(description="Which replica says this; a new one after every restart.")
+    model_version: str
+    items: int = Field(description="How many items the model knows.")
+    data_end: AwareDatetime = Field(description="The end of the log that the model was trained on.")
+    store: str = Field(description="Where events are kept.")
+    clock: AwareDatetime = Field(description="What the service takes for now.")
+    exposures_lost: int = Field(description="Slates this replica could not record since it started.")

@@ -1,0 +1,85 @@
+"""What the service refuses before looking at it: bodies that are too large, and more work than it can finish.
+
+Plain ASGI, because a request must not pay for wrappers it does not need.
+"""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.api.problem import Problem
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+class BodyLimit:
+    """Answers 413 as soon as a body is known to exceed `limit` bytes; the rest of it is never read.
+
+    While the body is being read the refusal is a `Problem`, which the application turns into its response.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int = MAX_BODY_BYTES) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, counting what is read of its body."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if _declared(scope) > self.limit:
+            await self._problem().response()(scope, receive, send)
+            return
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self.limit:
+                raise self._problem()
+            return message
+
+        await self.app(scope, counted, send)
+
+    def _problem(self) -> Problem:
+        return Problem(
+            413,
+            f"the body may hold {self.limit} bytes at most; send events in smaller batches",
+            kind="body-too-large",
+            headers={"connection": "close"},
+        )
+
+
+def _declared(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
+
+
+class Shedding:
+    """Answers 503 at once when `limit` requests are being worked on; health checks always pass."""
+
+    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on unless too many are on their way."""
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+            await self.app(scope, receive, send)
+            return
+        if self._running >= self.limit:
+            problem = Problem(
+                503,
+                f"{self.limit} requests are being answered already; ask again in a second",
+                kind="overloaded",
+                headers={"retry-after": "1"},
+            )
+            await problem.response()(scope, receive, send)
+            return
+        self._running += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._running -= 1

@@ -1,0 +1,107 @@
+"""RFC 9457 problem bodies: every error leaves as `application/problem+json`, saying what to do and nothing internal."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, to_json
+from starlette.responses import Response
+
+from recsys.event import EventType
+
+MEDIA_TYPE = "application/problem+json"
+_SHOWN = 20
+
+
+class Fault(BaseModel):
+    """One thing that is wrong with a request, and where."""
+
+    pointer: str = Field(description="Where, as a JSON pointer.")
+    detail: str
+
+
+class ProblemBody(BaseModel):
+    """An error as RFC 9457 has it."""
+
+    model_config = ConfigDict(
+        title="Problem",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:attune:problem:invalid-request",
+                    "title": "The request is not valid",
+                    "status": 422,
+                    "detail": "count: Input should be less than or equal to 100 (got 500)",
+                    "errors": [{"pointer": "/count", "detail": "Input should be less than or equal to 100 (got 500)"}],
+                }
+            ]
+        },
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Fault] | None = None
+
+
+class Problem(Exception):
+    """An error on its way out; `more` are further members of the body."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str | None = None,
+        title: str | None = None,
+        more: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body: dict[str, object] = {
+            "type": f"urn:attune:problem:{kind}" if kind else "about:blank",
+            "title": title or HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            **(more or {}),
+        }
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """The problem as an HTTP response."""
+        return Response(to_json(self.body), self.status, self.headers, MEDIA_TYPE)
+
+
+def malformed_json(failure: ValueError) -> Problem:
+    """The body is not JSON at all."""
+    return Problem(400, f"the body is not JSON: {failure}", kind="malformed-json", title="The body is not JSON")
+
+
+def invalid(failure: ValidationError) -> Problem:
+    """The body is JSON but not what was asked for."""
+    faults = [
+        Fault(pointer="/" + "/".join(str(part) for part in error["loc"]), detail=words(error))
+        for error in failure.errors(include_url=False, include_context=False)[:_SHOWN]
+    ]
+    return Problem(
+        422,
+        "; ".join(f"{fault.pointer.strip('/').replace('/', '.') or 'body'}: {fault.detail}" for fault in faults[:3]),
+        kind="invalid-request",
+        title="The request is not valid",
+        more={"errors": [fault.model_dump() for fault in faults]},
+    )
+
+
+def words(error: ErrorDetails) -> str:
+    """One validation error in words, with the value that caused it, shortened."""
+    value = repr(error.get("input"))
+    shown = value if len(value) <= 80 else value[:77] + "..."
+    if error["type"] == "enum" and error["loc"] and error["loc"][-1] == "type":
+        return f"unknown event type {shown}; known types: {', '.join(EventType)}"
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"] == "extra_forbidden":
+        return "is not a known field"
+    return f"{error['msg'].removeprefix('Value error, ')} (got {shown})"

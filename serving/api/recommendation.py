@@ -1,0 +1,121 @@
+"""The question for a slate and the answer to it."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recsys.state import Knowledge
+from serving.api.event import Moment, Text
+
+_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Shopper(BaseModel):
+    """Who asks; both ids may be given, or none for somebody unknown."""
+
+    model_config = _STRICT
+
+    user_id: Text | None = None
+    anonymous_id: Text | None = None
+
+
+class QuestionContext(BaseModel):
+    """Where and how the shopper asks."""
+
+    model_config = _STRICT
+
+    local_time: Moment | None = Field(
+        default=None, description="The shopper's own time. Only its offset is used; the instant is the server's."
+    )
+    device: Text | None = None
+    channel: Text | None = None
+    store: Text | None = None
+    item_id: Text | None = Field(default=None, description="The item the page is about, if it is about one.")
+
+
+class RecommendationRequest(BaseModel):
+    """A question for a slate."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "shopper": {"anonymous_id": "a-51"},
+                    "session": "s-7",
+                    "placement": "home",
+                    "context": {"local_time": "2017-12-05T18:30:00+01:00", "device": "phone", "channel": "web"},
+                    "count": 5,
+                    "exclude": ["item-017"],
+                }
+            ]
+        },
+    )
+
+    shopper: Shopper = Field(default_factory=Shopper)
+    session: Text | None = None
+    placement: Text = "home"
+    context: QuestionContext = Field(default_factory=QuestionContext)
+    count: Annotated[int, Field(ge=1, le=100)] = 10
+    exclude: Annotated[list[Text], Field(max_length=1_000)] = Field(
+        default_factory=list, description="Items that must not be shown; unknown ids are ignored."
+    )
+
+
+class RecommendedItem(BaseModel):
+    """One item of the slate, ready to be shown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    item_id: str
+    title: str
+    category: list[str]
+    brand: str | None
+    price: float | None
+    score: float
+    source: str = Field(description="Which part of the system proposed it.")
+    reason: str = Field(description="Why, in words a shopper understands.")
+    position: int = Field(description="Rank in the slate, from 0.")
+    propensity: float = Field(description="With what probability it was put at this position.")
+
+
+class RecommendationResponse(BaseModel):
+    """The slate; send `recommendation_id` and `position` back with the events that follow from it."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "recommendation_id": "0190f2b6-7c1e-7d3a-9a43-0c7f3a1f5b11",
+                    "model_version": "7",
+                    "knowledge": "session",
+                    "degraded": None,
+                    "took_ms": 3.1,
+                    "items": [
+                        {
+                            "item_id": "item-042",
+                            "title": "Ground coffee 500 g",
+                            "category": ["Pantry", "Coffee"],
+                            "brand": "North Pier",
+                            "price": 6.99,
+                            "score": 0.83,
+                            "source": "encoder",
+                            "reason": "Because you looked at Espresso beans 1 kg",
+                            "position": 0,
+                            "propensity": 1.0,
+                        }
+                    ],
+                }
+            ]
+        },
+    )
+
+    recommendation_id: str
+    model_version: str
+    items: list[RecommendedItem]
+    knowledge: Knowledge = Field(description="How well the shopper is known: cold, session or known.")
+    degraded: str | None = Field(description="What was missing for this answer; null when everything worked.")
+    took_ms: float

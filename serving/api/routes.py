@@ -1,0 +1,165 @@
+"""The routes: HTTP in, domain call, HTTP out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from starlette.responses import Response
+
+from recsys.errors import StoreError
+from serving.api.event import MAX_BATCH, Receipts
+from serving.api.health import Health, Readiness
+from serving.api.problem import MEDIA_TYPE, Problem, invalid, malformed_json
+from serving.api.recommendation import RecommendationRequest, RecommendationResponse, RecommendedItem
+from serving.pipeline import Answer, Question
+from serving.service import Service
+
+SCHEMA_REF = "#/components/schemas/{model}"
+router = APIRouter()
+
+
+def _body(*models: str) -> dict[str, Any]:
+    schemas = [{"$ref": SCHEMA_REF.format(model=model)} for model in models]
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    content = {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REF.format(model="ProblemBody")}}}
+    return {status: {"description": "Problem", "content": content} for status in statuses}
+
+
+@router.post(
+    "/v1/events",
+    tags=["events"],
+    summary="Tell what shoppers did",
+    response_model=Receipts,
+    openapi_extra=_body("EventIn", "EventBatch"),
+    responses=_problems(400, 413, 422, 503),
+)
+async def events(request: Request) -> Response:
+    """One event, or `{"events": [...]}` with up to 1,000.
+
+    Each event is accepted, a duplicate or rejected on its own, and answered in order. The first two mean that it is
+    durably stored and that the very next answer sees it. Only if every single event was rejected is the status 422.
+    """
+    receipts = await _service(request).listening.hear(_offered(await request.body()))
+    if receipts.rejected == len(receipts.results):
+        first = receipts.results[0].reason
+        more = {"results": [receipt.model_dump() for receipt in receipts.results]}
+        raise Problem(422, f"no event was accepted; the first: {first}", kind="events-rejected", more=more)
+    return _json(receipts)
+
+
+@router.post(
+    "/v1/recommendations",
+    tags=["recommendations"],
+    summary="Ask what to show",
+    response_model=RecommendationResponse,
+    openapi_extra=_body("RecommendationRequest"),
+    responses=_problems(400, 413, 422, 503),
+)
+async def recommendations(request: Request) -> Response:
+    """The slate for a shopper as of now, with a reason and a propensity for each item.
+
+    When something is missing (the history cannot be read, the encoder fails) there is still an answer, and `degraded`
+    says what it had to do without.
+    """
+    try:
+        asked = RecommendationRequest.model_validate_json(await request.body())
+    except ValidationError as failure:
+        if any(fault["type"] == "json_invalid" for fault in failure.errors(include_url=False)):
+            raise malformed_json(ValueError(failure.errors()[0]["ctx"]["error"])) from None
+        raise invalid(failure) from None
+    return _json(_response(await _service(request).answering.answer(_question(asked))))
+
+
+@router.get("/healthz", tags=["service"], summary="Is the process alive?")
+async def healthz() -> Health:
+    """Always the same, as long as the process answers at all."""
+    return Health()
+
+
+@router.get("/readyz", tags=["service"], summary="Can it answer and acknowledge?", responses=_problems(503))
+async def readyz(request: Request) -> Readiness:
+    """What this replica is made of, after checking that its store can be read."""
+    try:
+        return await _service(request).readiness()
+    except StoreError:
+        raise Problem(503, "the event store cannot be read at the moment", kind="store-unavailable") from None
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _json(model: BaseModel) -> Response:
+    return Response(model.__pydantic_serializer__.to_json(model), media_type="application/json")
+
+
+def _offered(body: bytes) -> Sequence[object]:
+    """The events in a body, not yet validated: one object is a batch of one."""
+    try:
+        said = from_json(body, allow_inf_nan=True)  # so that a NaN is one rejected event, not a refused batch
+    except ValueError as failure:
+        raise malformed_json(failure) from None
+    if not isinstance(said, dict):
+        raise _wrong_shape(f"the body is a JSON {type(said).__name__}")
+    if "events" not in said:
+        return [said]
+    batch = said["events"]
+    if len(said) > 1:
+        raise _wrong_shape(f"beside events the body holds {', '.join(sorted(set(said) - {'events'}))[:200]}")
+    if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_BATCH:
+        raise _wrong_shape(f"events must be a list of 1 to {MAX_BATCH} events")
+    return batch
+
+
+def _wrong_shape(fault: str) -> Problem:
+    detail = f'{fault}; send one event object or {{"events": [...]}}'
+    return Problem(422, detail, kind="invalid-request", title="The request is not valid")
+
+
+def _question(asked: RecommendationRequest) -> Question:
+    offset = asked.context.local_time.utcoffset() if asked.context.local_time else None
+    return Question(
+        user_id=asked.shopper.user_id,
+        anonymous_id=asked.shopper.anonymous_id,
+        session_id=asked.session,
+        placement=asked.placement,
+        utc_offset_s=None if offset is None else int(offset.total_seconds()),
+        device=asked.context.device,
+        channel=asked.context.channel,
+        store=asked.context.store,
+        item_id=asked.context.item_id,
+        count=asked.count,
+        exclude=tuple(asked.exclude),
+    )
+
+
+def _response(answer: Answer) -> RecommendationResponse:
+    return RecommendationResponse(
+        recommendation_id=answer.recommendation_id,
+        model_version=answer.model_version,
+        knowledge=answer.knowledge,
+        degraded=answer.degraded,
+        took_ms=round(answer.took_ms, 3),
+        items=[
+            RecommendedItem(
+                item_id=item.item_id,
+                title=item.title,
+                category=list(item.category),
+                brand=item.brand,
+                price=item.price,
+                score=chosen.score,
+                source=chosen.source,
+                reason=chosen.reason,
+                position=position,
+                propensity=chosen.propensity,
+            )
+            for position, (item, chosen) in enumerate(answer.items)
+        ],
+    )

@@ -1,0 +1,91 @@
+"""The Ray Serve application: one deployment on the hot path, so that a request crosses no further process.
+
+`build` also serves `serve run` and KubeRay files: `import_path: serving.app:build`, `args: {bundle: ..., store: ...}`.
+"""
+
+import logging
+import os
+
+import faiss
+import numpy as np
+import torch
+from fastapi import FastAPI
+from hydra.utils import instantiate
+from pydantic import JsonValue
+from ray import serve
+from ray.serve import Application
+from ray.serve.schema import LoggingConfig
+
+from recsys.clock import ShiftedClock
+from recsys.recommender import Recommender
+from serving.api.application import create_app
+from serving.arguments import ServeArgs
+from serving.service import Service
+
+NAME = "attune"
+_log = logging.getLogger("attune.app")
+
+
+def build(args: ServeArgs) -> Application:
+    """The application, ready for `serve.run`."""
+    deployment = Shop.options(  # type: ignore[attr-defined]
+        num_replicas=args.replicas,
+        ray_actor_options={"num_cpus": args.threads},
+        max_ongoing_requests=2 * args.max_concurrent,
+        max_queued_requests=args.max_concurrent,
+    )
+    return deployment.bind(args.model_dump(mode="json"))  # type: ignore[no-any-return]
+
+
+@serve.deployment(
+    name=NAME,
+    health_check_period_s=2,
+    health_check_timeout_s=10,
+    graceful_shutdown_wait_loop_s=0.2,
+    graceful_shutdown_timeout_s=10,
+    max_constructor_retry_count=3,
+    logging_config=LoggingConfig(enable_access_log=False),
+)
+@serve.ingress()
+class Shop:
+    """One replica. Ray Serve calls `__serve_build_asgi_app__` once it is constructed and runs the app's lifespan."""
+
+    def __init__(self, settings: dict[str, JsonValue]) -> None:
+        args = ServeArgs.model_validate(settings)
+        if args.folder is not None:
+            os.chdir(args.folder)
+        if args.loopback:
+            _keep_internal_port_private()
+        torch.set_num_threads(args.threads)
+        faiss.omp_set_num_threads(args.threads)
+        self._max_concurrent = args.max_concurrent
+        self._service = Service(
+            Recommender.load(args.bundle, threads=args.threads),
+            instantiate(args.store),
+            clock=ShiftedClock(args.clock_shift),
+            rng=np.random.default_rng(args.seed),
+            history_limit=args.history,
+            largest_batch=args.largest_batch,
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return create_app(self._service, max_concurrent=self._max_concurrent)
+
+
+def _keep_internal_port_private() -> None:
+    """Bind the replica's port for calls between deployments to loopback.
+
+    Ray Serve 2.60 binds it to all interfaces, asks nobody who they are and unpickles what it is sent. We have a single
+    deployment and never use that port, but it cannot be turned off.
+    """
+    from ray.serve._private import replica
+
+    original = getattr(replica, "add_port_to_grpc_server", None)
+    if original is None:
+        _log.error("this version of Ray Serve keeps its internal port elsewhere; check who can reach it")
+        return
+
+    def private(server: object, address: str) -> object:
+        return original(server, address.replace("[::]", "127.0.0.1"))
+
+    replica.add_port_to_grpc_server = private  # type: ignore[attr-defined]

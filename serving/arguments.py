@@ -1,0 +1,27 @@
+"""What the serving application is built from: plain values only, because they travel to other processes."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class ServeArgs(BaseModel):
+    """The arguments of `serving.app.build`, on the command line, in `conf/serve.yaml` or in a KubeRay file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bundle: Path = Field(description="The bundle's directory, the same on every node.")
+    store: dict[str, JsonValue] = Field(description="An OnlineStore: `_target_` and its settings.")
+    replicas: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, description="Cores per replica for encoder and index.")
+    max_concurrent: int = Field(default=128, ge=1, description="Requests one replica works on before it answers 503.")
+    largest_batch: int = Field(default=32, ge=1, description="How many waiting requests are answered in one go.")
+    history: int = Field(default=200, ge=1, description="How many of the shopper's latest events are looked at.")
+    clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
+    seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
+    folder: Path | None = Field(
+        default=None, description="Where relative paths start; None is the worker's own folder."
+    )
+    loopback: bool = Field(
+        default=False, description="Keep Ray Serve's internal port off the network; for a single machine."
+    )

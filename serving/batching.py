@@ -1,0 +1,105 @@
+"""Work that goes better in batches, done off the event loop: what queued while the thread was busy is the next batch.
+
+Nothing ever waits for a batch to fill up. A quiet service answers one question at a time, a busy one answers many at
+once, and the moment of switching between the two needs no setting.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from recsys.errors import OverloadError
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
+class Batching(Generic[Question, Answer]):
+    """One thread that runs `work` on everything that is waiting, up to `largest` questions at a time.
+
+    `work` returns one answer per question, in order; an exception in place of an answer is raised to that caller
+    alone. More than `waiting` queued questions are refused with OverloadError, so the queue never grows without bound.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Question]], Sequence[Answer | Exception]],
+        *,
+        name: str,
+        largest: int,
+        waiting: int = 4096,
+    ) -> None:
+        self._work = work
+        self._name = name
+        self._largest = largest
+        self._limit = waiting
+        self._queue: SimpleQueue[tuple[Question, asyncio.Future[Answer]] | None] = SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    async def __call__(self, question: Question) -> Answer:
+        """The answer to one question; raises what `work` gave for it, or OverloadError."""
+        if self._closed:
+            raise OverloadError(f"{self._name} is shutting down")
+        if self._queue.qsize() >= self._limit:
+            raise OverloadError(f"{self._name} already has {self._limit} requests waiting; try again in a moment")
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.put((question, future))
+        return await future
+
+    async def close(self) -> None:
+        """Answer what is queued, then end the thread."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            while len(batch) < self._largest:
+                try:
+                    more = self._queue.get_nowait()
+                except Empty:
+                    break
+                if more is None:
+                    self._queue.put(None)
+                    break
+                batch.append(more)
+            _hand_over(batch, self._answers([question for question, _ in batch]))
+
+    def _answers(self, questions: Sequence[Question]) -> Sequence[Answer | Exception]:
+        try:
+            answers = self._work(questions)
+        except Exception as failure:  # noqa: BLE001 - it is raised again, to whoever asked
+            return [failure] * len(questions)
+        if len(answers) != len(questions):
+            mismatch = RuntimeError(f"{self._name} gave {len(answers)} answers to {len(questions)} questions")
+            return [mismatch] * len(questions)
+        return answers
+
+
+def _hand_over(batch: Sequence[tuple[Question, asyncio.Future[Answer]]], answers: Sequence[Answer | Exception]) -> None:
+    """Wake the callers with one call per event loop, which is far cheaper than one per caller."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | Exception]]] = {}
+    for (_, future), answer in zip(batch, answers, strict=True):
+        by_loop.setdefault(future.get_loop(), []).append((future, answer))
+    for loop, pairs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, pairs)
+        except RuntimeError:  # the loop is closed: nobody waits there any more
+            continue
+
+
+def _resolve(pairs: Sequence[tuple[asyncio.Future[Answer], Answer | Exception]]) -> None:
+    for future, answer in pairs:
+        if future.done():
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

@@ -1,0 +1,45 @@
+"""`python -m serving.demo`: serve the champion, play one shopper over real HTTP, and go on serving until Ctrl-C.
+
+`DEMO_EXIT=1` ends after the play, with exit status 1 if a promise was broken.
+"""
+
+import os
+import sys
+import uuid
+from pathlib import Path
+
+import httpx
+import hydra
+from omegaconf import DictConfig
+from rich.console import Console
+
+from recsys.errors import RecsysError
+from serving.launch import assemble, running
+from serving.play import Play
+from serving.serve import wait_for_signal
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="serve")
+def main(config: DictConfig) -> None:
+    """Serve, play, go on serving."""
+    console = Console()
+    config.clock = "data_end"
+    config.store.path = str(Path(config.outputs, "demo", f"events-{uuid.uuid4().hex[:8]}.db"))
+    try:
+        console.print("starting the server ...")
+        with running(*assemble(config)) as server:
+            with httpx.Client(base_url=server.address, timeout=30) as http:
+                play = Play(http, console)
+                play.run()
+            if os.environ.get("DEMO_EXIT") != "1":
+                console.print(f"\nThe API and its documentation: {server.address}/docs")
+                console.print(f"The experiments: mlflow ui --backend-store-uri {config.release.tracking_uri}")
+                console.print("Serving until Ctrl-C.")
+                wait_for_signal()
+    except RecsysError as failure:
+        sys.exit(f"error: {failure}")
+    sys.exit(f"{len(play.broken)} promises were broken" if play.broken else 0)
+
+
+if __name__ == "__main__":
+    main()

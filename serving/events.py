@@ -1,0 +1,127 @@
+"""Listening: event -> validate -> de-duplicate -> durable append; the very next answer sees it.
+
+Decisions worth knowing:
+
+- An event is acknowledged only after the store has it durably. Sent again, it is a `duplicate`, a success too.
+- An item the catalogue does not know is accepted, with a note: catalogues lag behind shops, and the event becomes
+  useful with the next training run. Until then it cannot influence an answer.
+- An unknown event type is rejected: nothing downstream could ever know what it means.
+- Client clocks are wrong. Up to five minutes ahead counts as now (otherwise the next answer, which looks strictly
+  backwards, would not see the event); further ahead, or before 1990, is rejected as a mistake.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from recsys.catalogue import UNKNOWN, Catalogue
+from recsys.clock import MINUTE, SECOND, Clock, parse_instant, to_datetime, to_instant
+from recsys.event import Event, EventType
+from serving.api.event import EventIn, Receipt, Receipts
+from serving.api.problem import words
+from serving.store.protocol import OnlineStore
+
+FUTURE_TOLERANCE = 5 * MINUTE
+EARLIEST = parse_instant("1990-01-01")
+
+
+class Listening:
+    """Takes events in; holds no state of its own, so any number of replicas may listen at once."""
+
+    def __init__(self, store: OnlineStore, catalogue: Catalogue, clock: Clock) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._clock = clock
+
+    async def hear(self, offered: Sequence[object]) -> Receipts:
+        """A receipt for each offered JSON value, in order; raises StoreError if nothing could be made durable."""
+        now = self._clock.now()
+        receipts: list[Receipt] = []
+        events: list[Event] = []
+        for value in offered:
+            try:
+                event, note = self._understood(value, now)
+            except ValueError as refusal:
+                receipts.append(Receipt(event_id=_id_in(value), status="rejected", reason=_reason(refusal)))
+            else:
+                events.append(event)
+                receipts.append(Receipt(event_id=event.event_id, status="accepted", note=note))
+        fresh = iter(await self._store.append(events) if events else ())
+        results = [
+            receipt if receipt.status == "rejected" or next(fresh) else _duplicate(receipt) for receipt in receipts
+        ]
+        counts = Counter(receipt.status for receipt in results)
+        return Receipts(
+            accepted=counts["accepted"], duplicate=counts["duplicate"], rejected=counts["rejected"], results=results
+        )
+
+    def _understood(self, value: object, now: int) -> tuple[Event, str | None]:
+        offered = EventIn.model_validate(value)
+        if offered.user_id is None and offered.anonymous_id is None:
+            raise ValueError("user_id or anonymous_id is needed to know whose event this is")
+        if offered.type is EventType.SEARCH and offered.query is None:
+            raise ValueError("a search event needs a query")
+        if offered.type is not EventType.SEARCH and offered.item_id is None:
+            raise ValueError(f"a {offered.type} event needs an item_id")
+        occurred_at, notes = now, []
+        if offered.occurred_at is not None:
+            occurred_at = min(to_instant(offered.occurred_at), now)
+            notes += _judge_time(to_instant(offered.occurred_at), now)
+        if offered.item_id is not None and self._catalogue.index_of(offered.item_id) == UNKNOWN:
+            notes.append(f"the catalogue does not know {offered.item_id!r} yet; until it does, answers ignore it")
+        return _event(offered, occurred_at), "; ".join(notes) or None
+
+
+def _judge_time(said: int, now: int) -> list[str]:
+    if said > now + FUTURE_TOLERANCE:
+        raise ValueError(
+            f"occurred_at {to_datetime(said).isoformat()} is more than 5 minutes ahead of the server's "
+            f"{to_datetime(now).isoformat()}; check the sender's clock"
+        )
+    if said < EARLIEST:
+        raise ValueError(f"occurred_at {to_datetime(said).isoformat()} is before 1990; check the sender's clock")
+    if said > now:
+        return [f"occurred_at was {(said - now) / SECOND:.1f} s ahead of the server and counts as now"]
+    return []
+
+
+def _event(offered: EventIn, occurred_at: int) -> Event:
+    return Event(
+        event_id=offered.event_id or str(uuid.uuid4()),
+        type=offered.type,
+        occurred_at=occurred_at,
+        user_id=offered.user_id,
+        anonymous_id=offered.anonymous_id,
+        session_id=offered.session_id,
+        channel=offered.channel,
+        device=offered.device,
+        store=offered.store,
+        item_id=offered.item_id,
+        quantity=offered.quantity,
+        price=offered.price,
+        list_price=offered.list_price,
+        currency=offered.currency,
+        query=offered.query,
+        placement=offered.placement,
+        recommendation_id=offered.recommendation_id,
+        position=offered.position,
+        consent=None if offered.consent is None else tuple(offered.consent),
+    )
+
+
+def _duplicate(receipt: Receipt) -> Receipt:
+    return receipt.model_copy(update={"status": "duplicate", "note": None})
+
+
+def _reason(refusal: ValueError) -> str:
+    if not isinstance(refusal, ValidationError):
+        return str(refusal)
+    faults = refusal.errors(include_url=False, include_context=False)[:5]
+    return "; ".join(f"{'.'.join(str(part) for part in fault['loc']) or 'event'}: {words(fault)}" for fault in faults)
+
+
+def _id_in(value: object) -> str | None:
+    said = value.get("event_id") if isinstance(value, dict) else None
+    return said[:256] if isinstance(said, str) else None

@@ -1,0 +1,53 @@
+"""The exposure log: what was shown, with which propensity, written behind the answer's back and never in its way."""
+
+import asyncio
+import logging
+
+from recsys.errors import RecsysError
+from serving.store.protocol import Exposure, OnlineStore
+
+_log = logging.getLogger("attune.exposure")
+
+
+class ExposureLog:
+    """Collects exposures and writes them in the background, at most `waiting` at a time in memory.
+
+    Answers never wait for it and never fail because of it: what cannot be written is counted in `lost` and logged.
+    `close` writes the rest; a process killed outright loses what the last moments had not yet written.
+    """
+
+    def __init__(self, store: OnlineStore, *, waiting: int = 10_000, largest: int = 256) -> None:
+        self.lost = 0
+        self.written = 0
+        self._store = store
+        self._limit = waiting
+        self._largest = largest
+        self._pending: list[Exposure] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    def record(self, exposure: Exposure) -> None:
+        """Take note of one slate; returns at once."""
+        if len(self._pending) >= self._limit:
+            self._lose(1, f"{self._limit} exposures are waiting already")
+            return
+        self._pending.append(exposure)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def close(self) -> None:
+        """Write what is left."""
+        while self._writing is not None and not self._writing.done():
+            await self._writing
+
+    async def _write(self) -> None:
+        while self._pending:
+            batch, self._pending = self._pending[: self._largest], self._pending[self._largest :]
+            try:
+                await self._store.record_exposures(batch)
+                self.written += len(batch)
+            except RecsysError as failure:
+                self._lose(len(batch), str(failure))
+
+    def _lose(self, count: int, reason: str) -> None:
+        self.lost += count
+        _log.warning("exposure log: %d slates not recorded (%d so far): %s", count, self.lost, reason)

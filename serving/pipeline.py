@@ -1,0 +1,205 @@
+"""Answering: request -> shopper state now -> recommender -> slate -> exposure log -> response, as plain async Python.
+
+The recommender holds features, encoder, retrieval, blending and policy; it is called with everything that queued while
+it was busy. Whatever is missing makes the answer poorer, never absent: `degraded` then says what was missing.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from recsys.catalogue import Catalogue, Item
+from recsys.clock import Clock
+from recsys.errors import RecsysError
+from recsys.event import Event
+from recsys.slate import Slate, SlateItem
+from recsys.state import Context, History, Knowledge, ShopperState
+from serving.batching import Batching
+from serving.exposure import ExposureLog
+from serving.store.protocol import ExposedItem, Exposure, OnlineStore
+
+_log = logging.getLogger("attune.pipeline")
+
+
+class Recommends(Protocol):
+    """What serving needs of `recsys.recommender.Recommender`."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The items it knows."""
+        ...
+
+    def answer(
+        self,
+        states: Sequence[ShopperState],
+        *,
+        counts: Sequence[int],
+        rng: np.random.Generator,
+        with_encoder: bool = True,
+    ) -> list[Slate]:
+        """One slate per state; blocks until the CPU work is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked; `exclude` and `item_id` are item ids, `utc_offset_s` the shopper's own."""
+
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    session_id: str | None = None
+    placement: str = "home"
+    utc_offset_s: int | None = None
+    device: str | None = None
+    channel: str | None = None
+    store: str | None = None
+    item_id: str | None = None
+    count: int = 10
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The slate with everything needed to show it; `items` pairs what to show with why, in order."""
+
+    recommendation_id: str
+    model_version: str
+    items: tuple[tuple[Item, SlateItem], ...]
+    knowledge: Knowledge
+    degraded: str | None
+    took_ms: float
+
+
+class Answering:
+    """The line from a question to an answer; one per replica."""
+
+    def __init__(
+        self,
+        recommender: Recommends,
+        store: OnlineStore,
+        exposures: ExposureLog,
+        *,
+        clock: Clock,
+        rng: np.random.Generator,
+        history_limit: int = 200,
+        store_timeout_s: float = 1.0,
+        largest_batch: int = 32,
+    ) -> None:
+        self._recommender = recommender
+        self._store = store
+        self._exposures = exposures
+        self._clock = clock
+        self._rng = rng
+        self._history_limit = history_limit
+        self._store_timeout_s = store_timeout_s
+        self._shown: dict[int, Item] = {}
+        self._slate = Batching(self._slates, name="recommender", largest=largest_batch, waiting=1024)
+
+    async def answer(self, question: Question) -> Answer:
+        """The slate for `question` as of now; raises RecsysError only if there is no answer at all."""
+        started = time.perf_counter()
+        at = self._clock.now()
+        events, trouble = await self._history(question)
+        state = self._state(question, events, at)
+        slate = await self._slate((state, question.count))
+        degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
+        recommendation_id = str(uuid.uuid4())
+        self._exposures.record(_exposure(recommendation_id, at, question, slate, degraded))
+        return Answer(
+            recommendation_id=recommendation_id,
+            model_version=slate.model_version,
+            items=tuple((self._item(item.index), item) for item in slate.items),
+            knowledge=slate.knowledge,
+            degraded=degraded,
+            took_ms=(time.perf_counter() - started) * 1_000,
+        )
+
+    async def warm_up(self) -> None:
+        """Answer for nobody once, unrecorded, so that the first shopper does not pay for first-time costs."""
+        await self._slate((self._state(Question(), (), self._clock.now()), 10))
+
+    async def close(self) -> None:
+        """Answer what is queued."""
+        await self._slate.close()
+
+    async def _history(self, question: Question) -> tuple[list[Event], str | None]:
+        if question.user_id is None and question.anonymous_id is None:
+            return [], None
+        try:
+            async with asyncio.timeout(self._store_timeout_s):
+                return await self._store.history(
+                    user_id=question.user_id, anonymous_id=question.anonymous_id, limit=self._history_limit
+                ), None
+        except (RecsysError, TimeoutError):
+            return [], "the shopper's history could not be read; answered from the request alone"
+
+    def _state(self, question: Question, events: Sequence[Event], at: int) -> ShopperState:
+        catalogue = self._recommender.catalogue
+        context = Context(
+            at=at,
+            utc_offset_s=question.utc_offset_s,
+            placement=question.placement,
+            device=question.device,
+            channel=question.channel,
+            store=question.store,
+            item=catalogue.index_of(question.item_id),
+        )
+        history = History.of_events(events, catalogue=catalogue, before=at)
+        exclude = frozenset(catalogue.index_of(item_id) for item_id in question.exclude)
+        return ShopperState(history, context, exclude)
+
+    def _slates(self, asked: Sequence[tuple[ShopperState, int]]) -> Sequence[Slate | Exception]:
+        """Answer a batch; if that fails, each alone, so that one strange history cannot spoil the others' answers."""
+        answer = partial(self._recommender.answer, rng=self._rng)
+        try:
+            return answer([state for state, _ in asked], counts=[count for _, count in asked])
+        except Exception as failure:  # noqa: BLE001 - whatever broke, the shopper shall get an answer
+            if len(asked) > 1:
+                return [slate for one in asked for slate in self._slates([one])]
+            return [self._without_encoder(*asked[0], failure)]
+
+    def _without_encoder(self, state: ShopperState, count: int, failure: Exception) -> Slate | Exception:
+        _log.warning("the encoder failed, answering without it", exc_info=failure)
+        try:
+            [slate] = self._recommender.answer([state], counts=[count], rng=self._rng, with_encoder=False)
+        except Exception as second:  # noqa: BLE001 - it is raised again, to whoever asked
+            return second
+        return replace(slate, degraded=slate.degraded or "the encoder failed; answered from the other sources")
+
+    def _item(self, index: int) -> Item:
+        item = self._shown.get(index)
+        if item is None:
+            item = self._shown[index] = self._recommender.catalogue.item(index)
+        return item
+
+
+def _exposure(recommendation_id: str, at: int, question: Question, slate: Slate, degraded: str | None) -> Exposure:
+    return Exposure(
+        recommendation_id=recommendation_id,
+        at=at,
+        placement=question.placement,
+        policy=slate.policy,
+        model_version=slate.model_version,
+        knowledge=slate.knowledge.value,
+        user_id=question.user_id,
+        anonymous_id=question.anonymous_id,
+        session_id=question.session_id,
+        degraded=degraded,
+        items=tuple(
+            ExposedItem(
+                item_id=item.item_id,
+                position=position,
+                propensity=item.propensity,
+                score=item.score,
+                source=item.source,
+            )
+            for position, item in enumerate(slate.items)
+        ),
+    )

@@ -1,0 +1,81 @@
+"""From what is to be served ("the champion", "version 7", "this folder") to a bundle's directory on this machine.
+
+The registry is used for files and names only: nothing in it is ever executed, and the bundle's own manifest of SHA-256
+digests is checked when it is loaded.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+class Release:
+    """A bundle's directory (`bundle`), or a model in an MLflow registry by `version` or, without one, by `alias`."""
+
+    def __init__(
+        self,
+        *,
+        bundle: str | Path | None = None,
+        tracking_uri: str | None = None,
+        model: str = "attune",
+        alias: str = "champion",
+        version: int | str | None = None,
+    ) -> None:
+        self._bundle = None if bundle is None else Path(bundle)
+        self._tracking_uri = tracking_uri
+        self._model = model
+        self._alias = alias
+        self._version = None if version is None else str(version)
+
+    def resolve(self) -> Path:
+        """The bundle's directory, absolute; raises ReleaseError saying what there is instead."""
+        if self._bundle is not None:
+            if not self._bundle.is_dir():
+                raise ReleaseError(f"there is no folder {self._bundle.absolute()}; train, or correct release.bundle")
+            return self._bundle.absolute()
+        return self._download()
+
+    def _download(self) -> Path:
+        self._refuse_missing_registry()
+        import mlflow  # takes seconds, and whoever serves a folder does not need it
+        from mlflow.exceptions import MlflowException
+
+        client = mlflow.MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._tracking_uri)
+        try:
+            found = self._find(client)
+        except MlflowException as failure:
+            raise ReleaseError(self._what_is_there(client)) from failure
+        try:
+            path = mlflow.artifacts.download_artifacts(artifact_uri=found.source, tracking_uri=self._tracking_uri)
+        except (MlflowException, OSError) as failure:
+            raise ReleaseError(
+                f"version {found.version} of {self._model!r} points to {found.source}, which cannot be read: {failure}"
+            ) from failure
+        return Path(path).absolute()
+
+    def _refuse_missing_registry(self) -> None:
+        """MLflow would create an empty registry where there is none, and then report something else."""
+        path = (self._tracking_uri or "").removeprefix("sqlite:///")
+        if path != self._tracking_uri and not Path(path).is_file():
+            raise ReleaseError(
+                f"there is no registry at {Path(path).absolute()}; train first (python -m training.train), "
+                "or name a bundle with release.bundle=FOLDER"
+            )
+
+    def _find(self, client: "MlflowClient") -> "ModelVersion":
+        if self._version is not None:
+            return client.get_model_version(self._model, self._version)
+        return client.get_model_version_by_alias(self._model, self._alias)
+
+    def _what_is_there(self, client: "MlflowClient") -> str:
+        versions = client.search_model_versions(f"name = '{self._model}'")
+        if not versions:
+            return f"the registry {self._tracking_uri} holds no model {self._model!r}; train one, or set release.bundle"
+        numbers = ", ".join(str(number) for number in sorted(int(version.version) for version in versions))
+        wanted = f"version {self._version}" if self._version is not None else f"alias {self._alias!r}"
+        return f"model {wanted} of {self._model!r} does not exist; existing versions: {numbers}"

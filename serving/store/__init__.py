@@ -1,0 +1,1 @@
+"""Online stores: where events become durable and are read back as the shopper's history."""

@@ -1,0 +1,86 @@
+"""A made-up shop for tests: a small catalogue and a recommender simple enough to work out by hand."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from recsys.catalogue import UNKNOWN, Catalogue
+from recsys.clock import parse_instant
+from recsys.event import ITEM_SCHEMA
+from recsys.slate import Slate, SlateItem
+from recsys.state import ShopperState
+
+NOW = parse_instant("2024-05-01T12:00:00+00:00")
+DATA_END = parse_instant("2024-05-01T00:00:00+00:00")
+
+
+def small_catalogue(categories: int = 3, each: int = 10) -> Catalogue:
+    """Items item-000, item-001, ... in categories category-0, category-1, ..., `each` in a row."""
+    numbers = range(categories * each)
+    return Catalogue(
+        pa.table(
+            {
+                "item_id": [f"item-{number:03d}" for number in numbers],
+                "title": [f"Item {number}" for number in numbers],
+                "category": [[f"category-{number // each}"] for number in numbers],
+                "brand": [None for _ in numbers],
+                "price": [float(number) for number in numbers],
+                "currency": ["EUR" for _ in numbers],
+                "available": [True for _ in numbers],
+                "created_at": [None for _ in numbers],
+                "attributes": [[] for _ in numbers],
+            },
+            schema=ITEM_SCHEMA,
+        )
+    )
+
+
+class CategoryCounter:
+    """Recommends the category seen most often, in order of item number; never what is in the basket or excluded.
+
+    `encoder_works` and `anything_works` are switches for what goes wrong; `batches` remembers the size of each call.
+    """
+
+    model_version = "test-1"
+    data_end = DATA_END
+
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self.catalogue = catalogue or small_catalogue()
+        self.encoder_works = True
+        self.anything_works = True
+        self.batches: list[int] = []
+        self._category, self._names = self.catalogue.categories(1)
+
+    def answer(
+        self,
+        states: Sequence[ShopperState],
+        *,
+        counts: Sequence[int],
+        rng: np.random.Generator,
+        with_encoder: bool = True,
+    ) -> list[Slate]:
+        """One slate per state; raises RuntimeError where the switches say so."""
+        self.batches.append(len(states))
+        if not self.anything_works or (with_encoder and not self.encoder_works):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return [self._slate(state, count) for state, count in zip(states, counts, strict=True)]
+
+    def _slate(self, state: ShopperState, count: int) -> Slate:
+        seen = Counter(int(self._category[item]) for item in state.history.interactions().item)
+        hidden = state.basket | state.exclude | {UNKNOWN}
+        shown = [index for index in range(1, self.catalogue.size) if index not in hidden]
+        shown.sort(key=lambda index: (-seen[int(self._category[index])], index))
+        items = tuple(
+            SlateItem(
+                index=index,
+                item_id=self.catalogue.id_of(index),
+                score=float(seen[int(self._category[index])]),
+                source="counter",
+                reason=f"from {self._names[self._category[index]]}",
+                propensity=1.0,
+            )
+            for index in shown[:count]
+        )
+        return Slate(items=items, knowledge=state.knowledge, policy="counter", model_version=self.model_version)

@@ -1,0 +1,147 @@
+"""The evaluation table: every way of answering, on the same moments, by the same rules."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from recsys.feature.spec import FeatureSpec
+from recsys.metric.evaluation import Case, Ranker, Score, evaluate
+from recsys.metric.ranking import dense_ranks, list_ranks, pessimistic_ranks
+from recsys.protocols import CandidateSource, Encoder
+from recsys.recommender import Recommender
+from recsys.retrieval.buy_again import BuyAgain
+from recsys.retrieval.covisitation import CoVisitation, Relation
+from recsys.retrieval.popular import Popular
+from recsys.sequence.histories import Histories
+from recsys.sequence.stream import question_batch
+
+ENCODER_ROW = "encoder alone"
+ANSWER_ROW = "the answer"
+_BATCH = 64
+_SLATE = 20
+
+
+def baselines() -> dict[str, CandidateSource]:
+    """The mandatory rows, by name."""
+    return {
+        "Popular-7d": Popular(days=7),
+        "co-visits, same basket": CoVisitation(relation=Relation.WITHIN),
+        "co-visits, next basket": CoVisitation(relation=Relation.NEXT),
+        "buy-again, frequency": BuyAgain(half_life_days=None),
+        "buy-again, 90 d half-life": BuyAgain(half_life_days=90.0),
+    }
+
+
+def source_ranker(source: CandidateSource) -> Ranker:
+    """Ranks by one source's scores; what it does not score is missed."""
+
+    def rank(cases: Sequence[Case]) -> list[np.ndarray]:
+        found = (source.candidates(case.state) for case in cases)
+        return [pessimistic_ranks(f.item, f.score, case.target) for f, case in zip(found, cases, strict=True)]
+
+    return rank
+
+
+def encoder_ranker(encoder: Encoder, features: FeatureSpec) -> Ranker:
+    """Ranks the whole catalogue by the encoder's scores."""
+
+    def rank(cases: Sequence[Case]) -> list[np.ndarray]:
+        ranks: list[np.ndarray] = []
+        with torch.inference_mode():
+            items = encoder.item_vectors().T.contiguous()
+            for begin in range(0, len(cases), _BATCH):
+                some = cases[begin : begin + _BATCH]
+                scores = (encoder(question_batch([case.state for case in some], features)) @ items).numpy()
+                ranks += [dense_ranks(row, case.target) for row, case in zip(scores, some, strict=True)]
+        return ranks
+
+    return rank
+
+
+def answer_ranker(recommender: Recommender) -> Ranker:
+    """What shoppers really get: retrieval, blend and policy, in the slate's order."""
+
+    def rank(cases: Sequence[Case]) -> list[np.ndarray]:
+        ranks: list[np.ndarray] = []
+        rng = np.random.default_rng(0)
+        for begin in range(0, len(cases), _BATCH):
+            some = cases[begin : begin + _BATCH]
+            chosen = recommender.choose([case.state for case in some], counts=[_SLATE] * len(some), rng=rng)
+            for case, (blended, choice) in zip(some, chosen, strict=True):
+                ranks.append(list_ranks(blended.candidates.item[choice.place], case.target))
+        return ranks
+
+    return rank
+
+
+def compare(
+    cases: Sequence[Case],
+    recommender: Recommender,
+    *,
+    histories: Histories,
+    until: int,
+    category: np.ndarray,
+    seed: int,
+) -> dict[str, Score]:
+    """All rows. Baselines learn from `histories` before `until`, like everything else."""
+    rows: dict[str, Score] = {}
+    for name, source in baselines().items():
+        source.fit(histories, items=recommender.catalogue.size, until=until, category=category)
+        rows[name] = evaluate(cases, source_ranker(source), seed=seed)
+    rows[ENCODER_ROW] = evaluate(cases, encoder_ranker(recommender.encoder, recommender.features), seed=seed)
+    rows[ANSWER_ROW] = evaluate(cases, answer_ranker(recommender), seed=seed)
+    return rows
+
+
+def print_table(rows: Mapping[str, Score], console: Console, *, title: str) -> None:
+    """One line per row, within 80 columns; the best of each column in bold."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1), header_style="dim")
+    for heading in ("", "recall@10", "NDCG@10", "95 %", "repeat r/N", "new r/N"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    columns = ("recall10", "ndcg10", "repeat_recall10", "repeat_ndcg10", "new_recall10", "new_ndcg10")
+    best = {column: max(getattr(score, column) for score in rows.values()) for column in columns}
+    for name, score in rows.items():
+        cell = {c: _figure(getattr(score, c), best=best[c]) for c in columns}
+        low, high = score.ndcg10_interval
+        table.add_row(
+            name,
+            cell["recall10"],
+            cell["ndcg10"],
+            f"{_short(low)}-{_short(high)}",
+            f"{cell['repeat_recall10']} {cell['repeat_ndcg10']}",
+            f"{cell['new_recall10']} {cell['new_ndcg10']}",
+        )
+    console.print(table)
+
+
+def _short(value: float) -> str:
+    return f"{value:.4f}".lstrip("0")
+
+
+def _figure(value: float, *, best: float) -> str:
+    return f"[bold]{_short(value)}[/]" if value == best else _short(value)
+
+
+def metrics_json(rows: Mapping[str, Score], training: Mapping[str, float], *, protocol: str) -> dict[str, Any]:
+    """What the bundle keeps of it."""
+    return {
+        "protocol": protocol,
+        "rows": {name: score.to_json() for name, score in rows.items()},
+        "training": dict(training),
+    }
+
+
+def tracked(rows: Mapping[str, Score]) -> dict[str, float]:
+    """The figures for the tracker, named row/metric."""
+    return {
+        f"{name.replace(',', '').replace(' ', '_').replace('-', '_')}/{metric}": value
+        for name, score in rows.items()
+        for metric, value in score.to_json().items()
+        if isinstance(value, float)
+    }
+
+

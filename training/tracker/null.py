@@ -1,0 +1,33 @@
+"""Tracks nothing, for tests and quick tries."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from training.protocols import Champion
+
+
+class NullTracker:
+    """Takes everything, keeps nothing."""
+
+    def __init__(self, *, outputs: Path) -> None:
+        self.outputs = outputs
+
+    def run(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> AbstractContextManager[None]:
+        """Nothing is opened."""
+        return nullcontext()
+
+    def log(self, values: Mapping[str, float], *, step: int) -> None:
+        """Nothing is kept."""
+
+    def artifact(self, path: Path) -> None:
+        """Nothing is kept."""
+
+    def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
+        """There is no registry; the bundle stays where it was written."""
+        return None
+
+    def champion(self) -> Champion | None:
+        """There is no registry."""
+        return None

@@ -1,0 +1,28 @@
+"""`recsys-train`: compose the configuration, assemble the recipe, run the loop."""
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from training.command import command
+from training.loop import run
+from training.recipe import Recipe
+
+
+def assemble(config: DictConfig) -> Recipe:
+    """The recipe that a configuration describes."""
+    settings = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(settings, dict)
+    parts = instantiate(config, _convert_="all")
+    return Recipe(**{**parts, "outputs": Path(parts["outputs"]).absolute()}, settings=settings)
+
+
+def main() -> None:
+    """Entry point."""
+    command("train", lambda config: run(assemble(config), Console()))
+
+
+if __name__ == "__main__":
+    main()
