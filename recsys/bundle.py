@@ -61,7 +61,9 @@ def write_bundle(recommender: Recommender, folder: Path, *, metrics: Mapping[str
         encoder = recommender.encoder
         assert isinstance(encoder, nn.Module)
         _write_json(partial / "spec.json", _spec(recommender))
-        save_tensors({n: t.contiguous().cpu() for n, t in encoder.state_dict().items()}, partial / "weights.safetensors")
+        save_tensors(
+            {n: t.contiguous().cpu() for n, t in encoder.state_dict().items()}, partial / "weights.safetensors"
+        )
         save_arrays(_arrays(recommender), partial / "arrays.safetensors")
         pq.write_table(recommender.catalogue.items, partial / "catalogue.parquet", compression="zstd")
         recommender.index.save(partial / "index.faiss")
@@ -94,7 +96,9 @@ def verify(folder: Path) -> None:
         if not path.is_file():
             raise BundleError(f"{path} is missing; fetch the bundle again")
         if _digest(path) != listed[name]:
-            raise BundleError(f"{path} does not match its SHA-256 in the manifest: it was altered; fetch the bundle again")
+            raise BundleError(
+                f"{path} does not match its SHA-256 in the manifest: it was altered; fetch the bundle again"
+            )
 
 
 def read_bundle(folder: Path, *, threads: int | None = None) -> Recommender:

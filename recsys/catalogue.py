@@ -54,7 +54,9 @@ class Catalogue:
         rows = pc.index_in(wanted, items["item_id"].combine_chunks())
         missing = wanted.filter(pc.is_null(rows))
         if len(missing):
-            raise DataError(f"{len(missing)} items have events but no catalogue row, the first is {missing[0].as_py()!r}")
+            raise DataError(
+                f"{len(missing)} items have events but no catalogue row, the first is {missing[0].as_py()!r}"
+            )
         return cls(items.take(rows).cast(ITEM_SCHEMA))
 
     @property

@@ -38,6 +38,12 @@ def descendants(of: int) -> list[Process]:
     return found
 
 
+def marked(name: str, value: str) -> list[Process]:
+    """All processes that were started with the environment variable `name` set to `value`."""
+    mark = f"{name}={value}".encode()
+    return [process for pid in _numbers() if mark in _environment(pid) and (process := _read(pid)) is not None]
+
+
 def end(processes: Iterable[Process], *, patience_s: float) -> list[Process]:
     """Wait until these processes are gone; kill those that outlast `patience_s`. Returns the ones that were killed."""
     deadline = time.monotonic() + patience_s
@@ -104,6 +110,13 @@ def _read(pid: int) -> Process | None:
     if fields[0] == "Z":
         return None
     return Process(pid=pid, parent=int(fields[1]), born=int(fields[19]), name=name)
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _listening() -> Iterator[tuple[int, str, str]]:

@@ -2,6 +2,7 @@
 
 "Privately" means: no other Ray on the machine is joined or disturbed, every file lives in one temporary folder, every
 port that can be is bound to loopback, and only processes that this start created are ever killed.
+Should this process itself be killed, a janitor does what is left to do.
 
 Ray reads its settings from the environment while it is imported, so nothing here may import Ray before `start`.
 """
@@ -17,6 +18,7 @@ import shlex
 import shutil
 import site
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,7 +27,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import ConfigError
-from serving import processes
+from serving import janitor, processes
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -70,6 +72,7 @@ class Server:
         self._drain_s = drain_s
         self._folder: Path | None = None
         self._environment: dict[str, str] | None = None
+        self._janitor: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
@@ -83,6 +86,7 @@ class Server:
                 _insist_on(self.host, port)
         self._folder = Path(tempfile.mkdtemp(prefix="attune-", dir=_short_folder()))
         self._environment = dict(os.environ)
+        self._janitor = janitor.hire(self._folder, import_path=os.pathsep.join(_import_path()))
         try:
             os.environ.update(self._settings(self._folder))
             self._start_ray(self._folder)
@@ -98,21 +102,20 @@ class Server:
 
     def stop(self) -> None:
         """Let requests finish, then end every process that `start` created and remove its files."""
-        if self._environment is None:
+        if self._environment is None or self._folder is None:
             return
-        started = processes.descendants(os.getpid())
         noise = io.StringIO()
         with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
             _shut_down()
-        killed = processes.end(started, patience_s=5)
+        killed = processes.end(processes.marked(janitor.MARK, str(self._folder)), patience_s=5)
         if killed:
             _log.warning("killed what did not stop: %s", ", ".join(f"{one.name} ({one.pid})" for one in killed))
         _log.debug("Ray said while stopping: %s", noise.getvalue())
         os.environ.clear()
         os.environ.update(self._environment)
         self._environment = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        janitor.dismiss(self._janitor)
 
     def __enter__(self) -> Self:
         self.start()
@@ -148,6 +151,7 @@ class Server:
 
     def _settings(self, folder: Path) -> dict[str, str]:
         settings = {
+            janitor.MARK: str(folder),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",

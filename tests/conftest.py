@@ -2,8 +2,17 @@
 
 import os
 from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
 
+import hydra
 import pytest
+from rich.console import Console
+
+from tests.made_up_shop import MadeUpShop
+from training.loop import run
+from training.recipe import Recipe
+from training.train import assemble
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -30,3 +39,19 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     refuse_skip(report)
     return report
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    """The default recipe, made small: a made-up shop, one small block, no tracking."""
+    overrides = ["tracker='null'", "model.dim=16", "model.blocks=1", "loss.negatives=64", "trainer.epochs=3"]
+    overrides += ["trainer.batch_tokens=800", "features.max_length=50", "trainer.context_tokens=10"]
+    with hydra.initialize_config_module("conf", version_base="1.3"):
+        recipe = assemble(hydra.compose("train", overrides))
+    return replace(recipe, data=MadeUpShop(), outputs=tmp_path_factory.mktemp("outputs"))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_recipe: Recipe) -> Path:
+    """A really trained bundle of the made-up shop, made once for the whole run."""
+    return run(tiny_recipe, Console(quiet=True))

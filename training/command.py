@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from importlib import resources
 from typing import Any
 
 import hydra
@@ -13,12 +14,13 @@ from rich.console import Console
 from recsys.errors import RecsysError
 
 
-def command(config_name: str, run: Callable[[DictConfig], None]) -> None:
+def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
     """Run `run` with the composed configuration `conf/<config_name>.yaml`.
 
     Unknown groups, choices and keys end with status 2 before any work and show what exists; a `RecsysError` ends with
     status 1 and its message, without a traceback.
     """
+    sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
     overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     problem = _problem(config_name, overrides)
     if problem:
@@ -37,6 +39,13 @@ def command(config_name: str, run: Callable[[DictConfig], None]) -> None:
             sys.exit(130)
 
     main()
+
+
+def _quoted(argument: str) -> str:
+    """`tracker=null` means the choice of that name; bare, Hydra would read it as no value at all."""
+    group, _, choice = argument.partition("=")
+    is_choice = choice == "null" and resources.files("conf").joinpath(group, "null.yaml").is_file()
+    return f"{group}='null'" if is_choice else argument
 
 
 def _problem(config_name: str, overrides: list[str]) -> str | None:
@@ -59,7 +68,8 @@ def _existing_keys(config_name: str, overrides: list[str]) -> list[str]:
     hints = []
     for override in overrides:
         key = override.split("=", 1)[0].lstrip("+~")
-        node, path = config, []
+        node: Any = config
+        path: list[str] = []
         for part in key.split("@")[0].replace("/", ".").split("."):
             if not OmegaConf.is_dict(node) or part not in node:
                 keys = sorted(str(k) for k in node if not str(k).startswith("_")) if OmegaConf.is_dict(node) else []

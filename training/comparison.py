@@ -16,8 +16,8 @@ from recsys.recommender import Recommender
 from recsys.retrieval.buy_again import BuyAgain
 from recsys.retrieval.covisitation import CoVisitation, Relation
 from recsys.retrieval.popular import Popular
-from recsys.sequence.histories import Histories
 from recsys.sequence.stream import question_batch
+from training.dataset import Dataset
 
 ENCODER_ROW = "encoder alone"
 ANSWER_ROW = "the answer"
@@ -78,19 +78,11 @@ def answer_ranker(recommender: Recommender) -> Ranker:
     return rank
 
 
-def compare(
-    cases: Sequence[Case],
-    recommender: Recommender,
-    *,
-    histories: Histories,
-    until: int,
-    category: np.ndarray,
-    seed: int,
-) -> dict[str, Score]:
-    """All rows. Baselines learn from `histories` before `until`, like everything else."""
+def compare(cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *, seed: int) -> dict[str, Score]:
+    """All rows. Baselines learn from everything before the cut-off, like the rest."""
     rows: dict[str, Score] = {}
     for name, source in baselines().items():
-        source.fit(histories, items=recommender.catalogue.size, until=until, category=category)
+        source.fit(dataset.histories, items=dataset.catalogue.size, until=dataset.cutoff, category=dataset.category)
         rows[name] = evaluate(cases, source_ranker(source), seed=seed)
     rows[ENCODER_ROW] = evaluate(cases, encoder_ranker(recommender.encoder, recommender.features), seed=seed)
     rows[ANSWER_ROW] = evaluate(cases, answer_ranker(recommender), seed=seed)
@@ -143,5 +135,3 @@ def tracked(rows: Mapping[str, Score]) -> dict[str, float]:
         for metric, value in score.to_json().items()
         if isinstance(value, float)
     }
-
-

@@ -9,6 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from recsys.clock import to_datetime
+from recsys.protocols import Source
+
 _LIBRARIES = ("attune-recsys", "torch", "numpy", "pyarrow", "faiss-cpu", "safetensors", "hydra-core", "mlflow", "ray")
 _NOT_SHAPING = ("outputs", "reuse", "register", "tracker", "experiment")
 
@@ -48,6 +51,18 @@ def recipe_digest(settings: Mapping[str, Any], fingerprint: str) -> str:
     shaping = {name: value for name, value in settings.items() if name not in _NOT_SHAPING}
     content = json.dumps([shaping, fingerprint, code_digest(), library_versions()], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def facts(source: Source, settings: Mapping[str, Any], fingerprint: str, digest: str) -> dict[str, Any]:
+    """What a bundle tells about its making."""
+    return {
+        "data": source.name,
+        "licence": source.licence,
+        "cutoff": to_datetime(source.cutoff).isoformat(),
+        "settings": flat(settings),
+        "libraries": library_versions(),
+        "origin": {"git_revision": git_revision(), "data_fingerprint": fingerprint, "recipe": digest},
+    }
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`recsys-train`: compose the configuration, assemble the recipe, run the loop."""
 
 from pathlib import Path
+from typing import Any, cast
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -13,8 +14,7 @@ from training.recipe import Recipe
 
 def assemble(config: DictConfig) -> Recipe:
     """The recipe that a configuration describes."""
-    settings = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(settings, dict)
+    settings = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     parts = instantiate(config, _convert_="all")
     return Recipe(**{**parts, "outputs": Path(parts["outputs"]).absolute()}, settings=settings)
 

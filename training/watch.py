@@ -51,8 +51,8 @@ class ConsoleWatch:
 
     def epoch_ended(self, *, epoch: int, loss: float, tokens_per_s: float, quality: float) -> None:
         """Leave a line and track it."""
-        line = f"epoch {epoch + 1}: loss {loss:.4f}, {tokens_per_s:,.0f} tokens/s, validation {self._measure} {quality:.4f}"
-        self._console.print(line)
+        line = f"epoch {epoch + 1}: loss {loss:.4f}, {tokens_per_s:,.0f} tokens/s, "
+        self._console.print(f"{line}validation {self._measure} {quality:.4f}")
         values = {"loss": loss, "tokens_per_s": tokens_per_s, f"validation_{self._measure}": quality}
         self._tracker.log({name.replace("@", "_at_"): value for name, value in values.items()}, step=epoch + 1)
 

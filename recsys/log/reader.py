@@ -32,8 +32,11 @@ class EventLog:
             raise SourceError(f"{self.folder} holds no event log (summary.json is missing); run the ingest first")
 
     def events(self, *types: EventType) -> pa.Table:
-        """Events of the given types (all if none is named), by `EVENT_SCHEMA` plus `shopper`, sorted by shopper,
-        instant and event id (each date's file is written in that order, and no moment spans two dates). The shopper is the user id or, where there is none, the anonymous id."""
+        """Events of the given types (all if none is named), by `EVENT_SCHEMA` plus `shopper`.
+
+        They come sorted by shopper, instant and event id: each date's file is written in that order, and no moment
+        spans two dates. The shopper is the user id or, where there is none, the anonymous id.
+        """
         dataset = ds.dataset(self.folder / "events", schema=EVENT_SCHEMA, format="parquet")
         table = dataset.to_table(filter=pc.field("type").isin([t.value for t in types]) if types else None)
         keyed = table.append_column("shopper", pc.coalesce(table["user_id"], table["anonymous_id"]))

@@ -133,9 +133,7 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
 
 
-def _write_folder(
-    folder: Path, events: pa.Table, items: pa.Table, quarantine: pa.Table, summary: LogSummary
-) -> None:
+def _write_folder(folder: Path, events: pa.Table, items: pa.Table, quarantine: pa.Table, summary: LogSummary) -> None:
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:

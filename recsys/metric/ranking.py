@@ -40,7 +40,7 @@ def dense_ranks(score: np.ndarray, target: np.ndarray) -> np.ndarray:
     order = np.lexsort((np.arange(len(own)), -own))
     place = np.empty(len(own), np.int64)
     place[order] = np.arange(len(own))
-    return at_least - among_targets + place
+    return np.asarray(at_least - among_targets + place)
 
 
 def list_ranks(ranked: np.ndarray, target: np.ndarray) -> np.ndarray:

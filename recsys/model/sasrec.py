@@ -36,13 +36,14 @@ class EventEmbedder(nn.Module):
             else nn.ModuleDict()
         )
         for table in (self.position, self.event_type, *self.calendar.values()):
-            nn.init.normal_(table.weight, std=0.02)
+            for weight in table.parameters():
+                nn.init.normal_(weight, std=0.02)
         nn.init.normal_(self.item.weight, std=0.1)
         with torch.no_grad():
             self.item.weight[0] = 0
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        hidden = self.item(batch.item) * self.item.embedding_dim**0.5
+        hidden: Tensor = self.item(batch.item) * self.item.embedding_dim**0.5
         hidden = hidden + self.position(batch.position.clamp(max=self.position.num_embeddings - 1))
         hidden = hidden + self.event_type(batch.type) + batch.is_query[..., None] * self.query
         for name, table in self.calendar.items():
@@ -60,12 +61,13 @@ class Block(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.project = nn.Linear(dim, dim)
         self.forward_norm = nn.LayerNorm(dim)
-        self.feed_forward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        out = nn.Linear(4 * dim, dim)
+        self.feed_forward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), out)
         self.dropout = nn.Dropout(dropout)
         with torch.no_grad():
             self.qkv.weight[2 * dim :] = torch.eye(dim)
             self.project.weight.copy_(torch.eye(dim))
-            self.feed_forward[2].weight.mul_(0.1)
+            out.weight.mul_(0.1)
             nn.init.zeros_(self.qkv.bias)
             nn.init.zeros_(self.project.bias)
 
@@ -76,7 +78,8 @@ class Block(nn.Module):
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
         mixed = mixed.transpose(1, 2).reshape(batch, length, dim)
         hidden = hidden + self.dropout(self.project(mixed))
-        return hidden + self.dropout(self.feed_forward(self.forward_norm(hidden)))
+        out: Tensor = hidden + self.dropout(self.feed_forward(self.forward_norm(hidden)))
+        return out
 
 
 @registered
@@ -129,10 +132,9 @@ class SASRec(nn.Module):
 
     def item_vectors(self, item: Tensor | None = None) -> Tensor:
         """Vectors of `item` [N] -> [N, D], or of the catalogue [V, D]."""
-        weight, popularity = self.embedder.item.weight, self.popularity
-        if item is not None:
-            weight, popularity = self.embedder.item(item), popularity[item]
-        return torch.cat([weight, popularity[:, None]], dim=-1)
+        if item is None:
+            return torch.cat([self.embedder.item.weight, self.popularity[:, None]], dim=-1)
+        return torch.cat([self.embedder.item(item), self.popularity[item][:, None]], dim=-1)
 
     def prime(self, popularity: Tensor) -> None:
         """Start from the log share of each item [V], smoothed by half an interaction."""

@@ -21,9 +21,7 @@ class TopK:
     def __init__(self, *, repurchase: Repurchase | None = None) -> None:
         self.repurchase = repurchase
 
-    def choose(
-        self, candidates: Candidates, state: ShopperState, *, count: int, rng: np.random.Generator
-    ) -> Choice:
+    def choose(self, candidates: Candidates, state: ShopperState, *, count: int, rng: np.random.Generator) -> Choice:
         """The `count` best candidates; fewer if there are no more."""
         score = candidates.score
         if self.repurchase is not None:

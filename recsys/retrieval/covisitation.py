@@ -5,6 +5,7 @@ counts from one moment to the shopper's next.
 """
 
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def _count_pairs(known: Histories, items: int, relation: Relation) -> tuple[np.n
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     steps = np.searchsorted(np.cumsum(pairs), np.arange(_CHUNK_PAIRS, pairs.sum(), _CHUNK_PAIRS))
     cuts = np.unique(np.concatenate([[0], steps, [len(pairs)]]))
-    for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for begin, end in pairwise(cuts.tolist()):
         left, right = _cross(known.events.item, first, size, left_moment[begin:end], right_moment[begin:end])
         if relation is Relation.WITHIN:
             different = left != right

@@ -39,6 +39,8 @@ class FlatIndex:
 
     def save(self, path: Path) -> None:
         """Write to one file."""
+        if self._index is None:
+            raise BundleError("the index is empty; build it before saving")
         faiss.write_index(self._index, str(path))
 
     def load(self, path: Path) -> None:

@@ -23,7 +23,7 @@ class Popular:
         """Count what happened in the `days` before `until`; `items` is V."""
         seen = histories.before(until).interactions()
         recent = seen.events.time >= until - self.days * DAY
-        moments = np.count_nonzero(seen.events.time[seen.moments()] >= until - self.days * DAY)
+        moments = int((seen.events.time[seen.moments()] >= until - self.days * DAY).sum())
         counts = np.bincount(seen.events.item[recent], minlength=items).astype(np.float32)
         self._ranked = Candidates.best_of(counts / max(moments, 1), items)
 

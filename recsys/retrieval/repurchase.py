@@ -98,7 +98,7 @@ def category_intervals(bought: Histories, category: np.ndarray, *, until: int) -
     repeats = np.bincount(key[repeat] % count, minlength=count)
     exposure = np.bincount(key[new_key] % count, weights=(until - time[new_key]) / DAY, minlength=count)
     usual = (exposure.sum() + 365.0) / (repeats.sum() + 1.0)
-    return ((exposure + _PRIOR_REPEATS * usual) / (repeats + _PRIOR_REPEATS)).astype(np.float32)
+    return np.asarray((exposure + _PRIOR_REPEATS * usual) / (repeats + _PRIOR_REPEATS), np.float32)
 
 
 def _baskets(

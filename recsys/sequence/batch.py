@@ -59,5 +59,5 @@ class SequenceBatch:
 
     def to(self, device: torch.device) -> "SequenceBatch":
         """The same batch on another device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return SequenceBatch(**{n: v.to(device) if isinstance(v, Tensor) else v for n, v in moved.items()})
+        tensors = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "ordered"}
+        return SequenceBatch(**tensors, ordered=self.ordered)

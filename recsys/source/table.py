@@ -163,10 +163,13 @@ class TableSource:
     def _item_mapping(self) -> ItemMapping:
         columns = {name: _names(column) for name, column in self.item_columns.items()}
         columns.setdefault("item_id", _names(self.columns["item_id"]))
+        currency = self.constants.get("currency")
         return ItemMapping(
             columns=columns,
             attributes=tuple(self.item_attributes),
             separator=self.category_separator,
+            currency=None if currency is None else str(currency),
+            report=self.item_files is not None,
             time_format=self.time_format,
             zone=self.stamp_zone,
         )

@@ -53,7 +53,7 @@ class LiveServer:
 
     def start(self) -> None:
         """Start without waiting."""
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("EXTRA","")]) if os.environ.get("EXTRA") else str(_ROOT)}
+        environment = os.environ | {"PYTHONPATH": str(_ROOT)}
         with (self.folder / "output.txt").open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,

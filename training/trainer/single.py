@@ -60,11 +60,14 @@ class SingleTrainer:
     ) -> Mapping[str, float]:
         """Train `encoder` in place, keep the weights of the best validated epoch, leave it on the CPU in eval mode."""
         if not isinstance(encoder, nn.Module):
-            raise ConfigError(f"the encoder {type(encoder).__name__} is not a torch module; SingleTrainer cannot fit it")
+            raise ConfigError(
+                f"the encoder {type(encoder).__name__} is not a torch module; SingleTrainer cannot fit it"
+            )
         device = device_of(self.device)
-        encoder.to(device)
+        module: nn.Module = encoder
+        module.to(device)
         generator = torch.Generator(device).manual_seed(seed)
-        optimizer = torch.optim.Adam(encoder.parameters(), lr=self.learning_rate, fused=True)
+        optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate, fused=True)
         steps = [len(loader.batches(seed=seed, epoch=epoch)) for epoch in range(self.epochs)]
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=self.learning_rate, total_steps=sum(steps) + 1, pct_start=self.warmup
@@ -86,18 +89,18 @@ class SingleTrainer:
                 watch.stepped(loss=value, tokens_per_s=epoch_tokens / (time.monotonic() - epoch_began))
             rate = epoch_tokens / (time.monotonic() - epoch_began)
             tokens += epoch_tokens
-            encoder.to("cpu").eval()
+            module.to("cpu").eval()
             reached = watch.validate()
             watch.epoch_ended(epoch=epoch, loss=total / steps[epoch], tokens_per_s=rate, quality=reached)
             if reached > quality:
                 quality, kept = reached, epoch + 1
-                best = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+                best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
             if time.monotonic() - began > 60 * self.minutes and epoch + 1 < self.epochs:
                 watch.cut_short(epoch=epoch, epochs=self.epochs, minutes=self.minutes)
                 break
-            encoder.to(device).train()
-        encoder.to("cpu").eval()
-        encoder.load_state_dict(best)
+            module.to(device).train()
+        module.to("cpu").eval()
+        module.load_state_dict(best)
         seconds = time.monotonic() - began
         return {"train_s": seconds, "tokens_per_s": tokens / seconds, "epochs": epoch + 1, "kept_epoch": kept}
 
@@ -107,7 +110,7 @@ def _on(device: torch.device, batches: Iterator[SequenceBatch]) -> Iterator[Sequ
 
 
 def _step(
-    encoder: nn.Module,
+    encoder: Encoder,
     batch: SequenceBatch,
     loss: Loss,
     sampler: Sampler,
@@ -119,7 +122,7 @@ def _step(
     negatives = sampler.draw(loss.negatives, generator)
     value = loss(encoder(batch), batch, encoder.item_vectors, negatives)
     optimizer.zero_grad(set_to_none=True)
-    value.backward()
-    nn.utils.clip_grad_norm_(encoder.parameters(), clip_norm)
+    torch.autograd.backward(value)
+    nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], clip_norm)
     optimizer.step()
     return float(value.detach())

@@ -20,6 +20,7 @@ from recsys.source.tabular.block import Block, Refusal
 
 BLOCK_BYTES = 8 * 2**20
 _LONGEST_LINE = 64 * 2**20
+_OPEN_QUOTE = "a quote is not closed"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -100,7 +101,7 @@ def _sound_lines(lines: list[bytes], rows: np.ndarray) -> tuple[list[bytes], np.
     refused = []
     keep = []
     for place, line in enumerate(lines):
-        if not _is_text(line):
+        if not (line.isascii() or _is_text(line)):
             refused.append(Refusal(int(rows[place]), "is not UTF-8", line))
         elif b"\r" in line:
             refused.append(Refusal(int(rows[place]), "holds a stray carriage return", line))
@@ -132,11 +133,23 @@ class _Parser:
         if columns.num_rows + len(bad) == len(lines):
             return columns, bad
         if len(lines) == 1:
-            return columns.slice(0, 0), {0: "a quote is not closed"}
+            return columns.slice(0, 0), {0: _OPEN_QUOTE}
+        suspects = {place for place, line in enumerate(lines) if line.count(b'"') % 2 and self._leaves_open(line)}
+        if suspects:
+            places = [place for place in range(len(lines)) if place not in suspects]
+            columns, bad = self.parse([lines[place] for place in places])
+            return columns, {places[place]: why for place, why in bad.items()} | dict.fromkeys(suspects, _OPEN_QUOTE)
         middle = len(lines) // 2
         head, bad_head = self.parse(lines[:middle])
         tail, bad_tail = self.parse(lines[middle:])
         return pa.concat_tables([head, tail]), bad_head | {middle + place: why for place, why in bad_tail.items()}
+
+    def _leaves_open(self, line: bytes) -> bool:
+        """Whether a quote in this line would swallow the next line; a quick filter, Arrow has the last word."""
+        try:
+            return len(list(csv.reader([line.decode() + "\n", "\n"], delimiter=self.delimiter))) == 1
+        except csv.Error:
+            return False
 
     def _attempt(self, lines: list[bytes]) -> tuple[pa.Table, dict[int, str]]:
         """One run of Arrow's parser; the numbers do not add up where a quote was left open."""

@@ -23,12 +23,16 @@ class ItemMapping:
         columns: canonical field -> columns; "item_id" is always there.
         attributes: columns kept as free attributes.
         separator: splits a category written as one text, "shoes > boots"; None where it is one level.
+        currency: of prices, where no column says it.
         time_format, zone: of `created_at`, see `as_instant`.
+        report: warn of unreadable rows, because nobody else reads these files.
     """
 
     columns: Mapping[str, tuple[str, ...]]
     attributes: tuple[str, ...]
     separator: str | None
+    currency: str | None
+    report: bool
     time_format: str
     zone: str
 
@@ -37,14 +41,14 @@ class ItemMapping:
         return sorted({*self.attributes, *(name for names in self.columns.values() for name in names)})
 
     def read(self, files: Sequence[TableFile]) -> pa.Table:
-        """One row per item, by `ITEM_SCHEMA`, sorted by id; rows that cannot be read are logged and left out."""
+        """One row per item, by `ITEM_SCHEMA`, sorted by id; rows that cannot be read are left out."""
         last: pa.Table | None = None
         for file in files:
             for block in file.blocks(self.wanted()):
-                if block.refused:
+                if block.refused and self.report:
                     first = block.refused[0]
                     _log.warning(
-                        "%d rows of %s describe no item; the first is row %d, which %s",
+                        "%d rows of %s describe no item; the first is row %d: %s",
                         len(block.refused), block.origin, first.row, first.reason,
                     )  # fmt: skip
                 rows = self._keyed(block.columns)
@@ -72,7 +76,7 @@ class ItemMapping:
                 "category": self._categories(raw("category"), last.num_rows),
                 "brand": text("brand"),
                 "price": pc.if_else(usable, price, pa.scalar(None, pa.float64())),
-                "currency": text("currency"),
+                "currency": pc.fill_null(text("currency"), pa.scalar(self.currency, pa.string())),
                 "available": pc.fill_null(pc.invert(pc.is_in(pc.utf8_lower(text("available")), pa.array(_NO))), True),
                 "created_at": as_instant(created[0], self.time_format, self.zone)
                 if created
@@ -120,8 +124,8 @@ def _joined(texts: list[pa.Array], rows: int) -> pa.Array:
     """The texts of a row with commas between; null where there are none."""
     if not texts:
         return pa.nulls(rows, pa.string())
-    joined = pc.binary_join_element_wise(*texts, ", ", null_handling="skip")
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+    parts = zip(*(text.to_pylist() for text in texts), strict=True)  # Arrow's own join drops rows that are all null
+    return pa.array([", ".join(part for part in row if part) or None for row in parts], pa.string())
 
 
 def _last_values(rows: pa.Table) -> pa.Table:

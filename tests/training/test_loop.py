@@ -1,0 +1,58 @@
+"""The learning line as a whole, on a shop whose truth is known."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from recsys.bundle import read_metrics
+from recsys.errors import TrainingError
+from recsys.recommender import Recommender
+from training.comparison import ANSWER_ROW, ENCODER_ROW
+from training.loop import run
+from training.recipe import Recipe
+
+
+def test_the_answer_beats_the_crowd_and_holds_its_own_against_habit(tiny_bundle: Path) -> None:
+    rows = read_metrics(tiny_bundle)["rows"]
+    assert rows[ANSWER_ROW]["ndcg10"] > rows["Popular-7d"]["ndcg10"] + 0.1
+    assert rows[ANSWER_ROW]["ndcg10"] > rows["buy-again, 90 d half-life"]["ndcg10"] - 0.01
+    assert rows[ENCODER_ROW]["ndcg10"] > rows["Popular-7d"]["ndcg10"]
+
+
+def test_the_same_seed_gives_the_same_metrics_to_the_last_digit(tiny_recipe: Recipe, tiny_bundle: Path) -> None:
+    again = run(tiny_recipe_with_fresh_parts(tiny_recipe), Console(quiet=True))
+    assert read_metrics(again)["rows"] == read_metrics(tiny_bundle)["rows"]
+
+
+def tiny_recipe_with_fresh_parts(recipe: Recipe) -> Recipe:
+    return replace(recipe, outputs=recipe.outputs / "again")
+
+
+def test_another_seed_gives_other_metrics(tiny_recipe: Recipe, tiny_bundle: Path) -> None:
+    other = run(replace(tiny_recipe, outputs=tiny_recipe.outputs / "other", seed=8), Console(quiet=True))
+    assert read_metrics(other)["rows"][ENCODER_ROW] != read_metrics(tiny_bundle)["rows"][ENCODER_ROW]
+
+
+def test_the_bundle_tells_where_it_comes_from(tiny_bundle: Path) -> None:
+    facts = json.loads((tiny_bundle / "spec.json").read_text())["facts"]
+    assert facts["data"] == "made_up"
+    assert facts["origin"]["data_fingerprint"] == "made-up-120-0"
+    assert facts["settings"]["model.dim"] == 16
+    assert facts["libraries"]["torch"]
+    assert facts["origin"]["git_revision"]
+
+
+def test_three_lines_give_an_answer(tiny_bundle: Path) -> None:
+    recommender = Recommender.load(tiny_bundle)
+    slate = recommender.recommend(["item-003", "item-004"], count=5)
+    assert len(slate.items) == 5
+    assert slate.model_version == recommender.model_version != "unsaved"
+
+
+def test_a_cut_off_before_the_first_event_is_refused(tiny_recipe: Recipe) -> None:
+    source = replace(tiny_recipe.data, cutoff=1)
+    with pytest.raises(TrainingError, match=r"data\.cutoff"):
+        run(replace(tiny_recipe, data=source, outputs=tiny_recipe.outputs / "early"), Console(quiet=True))

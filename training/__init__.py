@@ -1,0 +1,1 @@
+"""Training: from a source of events to a registered bundle."""
