@@ -31,7 +31,7 @@ from safetensors.torch import save_file as save_tensors
 from torch import nn
 
 from recsys.catalogue import Catalogue
-from recsys.errors import BundleError
+from recsys.errors import BundleError, RecsysError
 from recsys.feature.spec import FeatureSpec
 from recsys.recommender import Recommender
 from recsys.registry import construct, path_of
@@ -49,6 +49,10 @@ _FILES = (
     "catalogue.parquet",
     "index.faiss",
     "metrics.json",
+)
+_UNUSABLE = (
+    *(KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OSError, OverflowError, MemoryError),
+    *(RecsysError, SafetensorError, pa.ArrowException),
 )
 
 
@@ -111,7 +115,9 @@ def read_bundle(folder: Path, *, threads: int | None = None) -> Recommender:
     spec = _read_json(folder, "spec.json")
     try:
         return _build(folder, spec)
-    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError, pa.ArrowException, RuntimeError) as error:
+    except BundleError:
+        raise
+    except _UNUSABLE as error:
         raise BundleError(f"{folder} does not hold what its spec.json promises: {error}") from error
 
 

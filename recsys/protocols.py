@@ -118,10 +118,11 @@ class CandidateSource(Protocol):
     """Proposes items without a trained encoder: crowds, co-visitation, habit. Usable alone and blended.
 
     Scores are on the scale of a chance (the share of moments in which the item would be taken), so that sources can
-    be added up with weights near one.
+    be added up with weights of one size. `timed` says that they reckon with when the shopper last took the item.
     """
 
     name: str
+    timed: bool
 
     def fit(self, histories: "Histories", *, items: int, until: int, category: np.ndarray) -> None:
         """Learn from the events before `until`; `items` is V, `category` the category of every index [V]."""

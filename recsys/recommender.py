@@ -15,7 +15,7 @@ from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
 from recsys.protocols import Encoder, Index, Policy
 from recsys.retrieval.blend import ENCODER, Blend, Blended
-from recsys.sequence.stream import question_batch
+from recsys.sequence.stream import askable, question_batch
 from recsys.slate import Candidates, Choice, Slate, SlateItem
 from recsys.state import Context, History, ShopperState
 
@@ -102,7 +102,12 @@ class Recommender:
         """What `answer` says, without the words: retrieval, blend and policy for each state."""
         if wrong := [count for count in counts if count < 1]:
             raise ConfigError(f"count is {wrong[0]}; ask for at least one item")
-        asks = [with_encoder and bool(self.blend.weights.get(s.knowledge, {}).get(ENCODER)) for s in states]
+        asks = [
+            with_encoder
+            and bool(self.blend.weights.get(state.knowledge, {}).get(ENCODER))
+            and askable(state, self.features)
+            for state in states
+        ]
         asking = [state for state, ask in zip(states, asks, strict=True) if ask]
         found = iter(self.retrieve(asking) if asking else ())
         blended = [self.blend(state, next(found) if ask else None) for state, ask in zip(states, asks, strict=True)]

@@ -13,11 +13,13 @@ class Candidates:
 
     Attributes:
         item: catalogue indices [N] int64, distinct, never 0.
-        score: the source's own units [N] float32, higher is better.
+        score: the chance the source gives each [N] float32, higher is better.
+        timed: the part of the score [N] that already reckons with when the shopper last took the item; None is none.
     """
 
     item: np.ndarray
     score: np.ndarray
+    timed: np.ndarray | None = None
 
     @classmethod
     def none(cls) -> "Candidates":

@@ -38,10 +38,20 @@ def descendants(of: int) -> list[Process]:
     return found
 
 
-def marked(name: str, value: str) -> list[Process]:
-    """All processes that were started with the environment variable `name` set to `value`."""
-    mark = f"{name}={value}".encode()
-    return [process for pid in _numbers() if mark in _environment(pid) and (process := _read(pid)) is not None]
+def marked(name: str, folder: str) -> list[Process]:
+    """All processes that were started with the environment variable `name` set to `folder`.
+
+    Some of Ray's helpers wipe their environment when they rename themselves; these are known by an open file below
+    `folder`.
+    """
+    mark = f"{name}={folder}".encode()
+    everyone = (process for pid in _numbers() if (process := _read(pid)) is not None)
+    return [
+        one
+        for one in everyone
+        if mark in _environment(one.pid)
+        or (one.name.startswith("ray::") and any(link.startswith(f"{folder}/") for link in _open_files(one.pid)))
+    ]
 
 
 def end(processes: Iterable[Process], *, patience_s: float) -> list[Process]:
@@ -133,14 +143,16 @@ def _listening() -> Iterator[tuple[int, str, str]]:
 
 
 def _sockets(pid: int) -> Iterator[str]:
+    return (link[8:-1] for link in _open_files(pid) if link.startswith("socket:["))
+
+
+def _open_files(pid: int) -> Iterator[str]:
     try:
         entries = list((_PROC / str(pid) / "fd").iterdir())
     except OSError:
         return
     for entry in entries:
         try:
-            target = str(entry.readlink())
+            yield str(entry.readlink())
         except OSError:
             continue
-        if target.startswith("socket:["):
-            yield target[8:-1]

@@ -25,6 +25,8 @@ def main(config: DictConfig) -> None:
             _console.print("finishing the requests on their way ...")
     except RecsysError as failure:
         sys.exit(f"error: {failure}")
+    except KeyboardInterrupt:
+        sys.exit("stopped before it was ready")
 
 
 def wait_for_signal() -> None:

@@ -104,10 +104,12 @@ class Server:
         """Let requests finish, then end every process that `start` created and remove its files."""
         if self._environment is None or self._folder is None:
             return
+        started = processes.marked(janitor.MARK, str(self._folder))
         noise = io.StringIO()
         with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
             _shut_down()
-        killed = processes.end(processes.marked(janitor.MARK, str(self._folder)), patience_s=5)
+        started += processes.marked(janitor.MARK, str(self._folder))
+        killed = processes.end(started, patience_s=5)
         if killed:
             _log.warning("killed what did not stop: %s", ", ".join(f"{one.name} ({one.pid})" for one in killed))
         _log.debug("Ray said while stopping: %s", noise.getvalue())
@@ -138,7 +140,7 @@ class Server:
                 raise ConfigError("this process is connected to a Ray already; start the server from another process")
             ray.init(
                 address="local",
-                _temp_dir=str(folder),
+                _temp_dir=str(folder / "ray"),  # Ray opens this one to everybody; the folder around it stays closed
                 num_cpus=self._cores,
                 object_store_memory=self._object_store_bytes,
                 include_dashboard=False,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import hydra
+import hypothesis
 import pytest
 from rich.console import Console
 
@@ -13,6 +14,10 @@ from tests.made_up_shop import MadeUpShop
 from training.loop import run
 from training.recipe import Recipe
 from training.train import assemble
+
+# No deadline per example: on a busy machine it would measure the neighbours.
+hypothesis.settings.register_profile("attune", deadline=None)
+hypothesis.settings.load_profile("attune")
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -1,13 +1,15 @@
 """Turns a Hydra configuration into a running command: early, readable refusals and no secrets of Hydra below it."""
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -21,24 +23,49 @@ def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
     status 1 and its message, without a traceback.
     """
     sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
-    overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
-    problem = _problem(config_name, overrides)
+    problem = _problem(config_name, _overrides(sys.argv[1:]))
     if problem:
-        Console(stderr=True).print(problem, style="red", markup=False, highlight=False)
+        _say(problem)
         sys.exit(2)
 
     @hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)
     def main(config: DictConfig) -> None:
         try:
             run(config)
-        except RecsysError as error:
-            Console(stderr=True).print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False)
+        except (RecsysError, InstantiationException) as error:
+            cause = _deliberate(error)
+            if cause is None:
+                raise
+            _say(f"{type(cause).__name__}: {cause}")
             sys.exit(1)
         except KeyboardInterrupt:
             Console(stderr=True).print("interrupted; nothing half-written was left behind", style="yellow")
             sys.exit(130)
 
     main()
+
+
+def _say(problem: str) -> None:
+    Console(stderr=True).print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _deliberate(error: BaseException | None) -> RecsysError | None:
+    """The `RecsysError` that this is or was raised from: what a part's constructor refuses, Hydra wraps."""
+    while error is not None and not isinstance(error, RecsysError):
+        error = error.__cause__
+    return error
+
+
+def _overrides(arguments: list[str]) -> list[str]:
+    """The overrides among the arguments; a folder given with --config-dir is searched for choices, too."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    for long, short in (("dir", "-cd"), ("name", "-cn"), ("path", "-cp")):
+        parser.add_argument(f"--config-{long}", short)
+    parser.add_argument("--cfg", "-c")
+    parser.add_argument("--package", "-p")
+    known, rest = parser.parse_known_args(arguments)
+    more = [f"hydra.searchpath=[file://{Path(known.config_dir).absolute()}]"] if known.config_dir else []
+    return [*(argument for argument in rest if not argument.startswith("-")), *more]
 
 
 def _quoted(argument: str) -> str:
@@ -67,6 +94,8 @@ def _existing_keys(config_name: str, overrides: list[str]) -> list[str]:
         config: Any = hydra.compose(config_name)
     hints = []
     for override in overrides:
+        if override.startswith("hydra."):
+            continue
         key = override.split("=", 1)[0].lstrip("+~")
         node: Any = config
         path: list[str] = []

@@ -8,16 +8,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from recsys.clock import to_datetime
 from recsys.feature.spec import FeatureSpec
 from recsys.metric.evaluation import Case, Ranker, Score, evaluate
-from recsys.metric.ranking import dense_ranks, list_ranks, pessimistic_ranks
+from recsys.metric.ranking import MISS, dense_ranks, list_ranks, pessimistic_ranks
 from recsys.protocols import CandidateSource, Encoder
 from recsys.recommender import Recommender
 from recsys.retrieval.buy_again import BuyAgain
 from recsys.retrieval.covisitation import CoVisitation, Relation
 from recsys.retrieval.popular import Popular
-from recsys.sequence.stream import question_batch
+from recsys.sequence.stream import askable, question_batch
 from training.dataset import Dataset
+from training.recipe import Recipe
 
 ENCODER_ROW = "encoder alone"
 ANSWER_ROW = "the answer"
@@ -32,7 +34,7 @@ def baselines() -> dict[str, CandidateSource]:
         "co-visits, same basket": CoVisitation(relation=Relation.WITHIN),
         "co-visits, next basket": CoVisitation(relation=Relation.NEXT),
         "buy-again, frequency": BuyAgain(half_life_days=None),
-        "buy-again, 90 d half-life": BuyAgain(half_life_days=90.0),
+        "buy-again, half-life 90d": BuyAgain(half_life_days=90.0),
     }
 
 
@@ -47,7 +49,7 @@ def source_ranker(source: CandidateSource) -> Ranker:
 
 
 def encoder_ranker(encoder: Encoder, features: FeatureSpec) -> Ranker:
-    """Ranks the whole catalogue by the encoder's scores."""
+    """Ranks the whole catalogue by the encoder's scores; what it cannot be asked about is missed."""
 
     def rank(cases: Sequence[Case]) -> list[np.ndarray]:
         ranks: list[np.ndarray] = []
@@ -55,11 +57,19 @@ def encoder_ranker(encoder: Encoder, features: FeatureSpec) -> Ranker:
             items = encoder.item_vectors().T.contiguous()
             for begin in range(0, len(cases), _BATCH):
                 some = cases[begin : begin + _BATCH]
-                scores = (encoder(question_batch([case.state for case in some], features)) @ items).numpy()
-                ranks += [dense_ranks(row, case.target) for row, case in zip(scores, some, strict=True)]
+                asked = [case.state for case in some if askable(case.state, features)]
+                scores = iter((encoder(question_batch(asked, features)) @ items).numpy() if asked else ())
+                ranks += [
+                    dense_ranks(next(scores), case.target) if askable(case.state, features) else _missed(case)
+                    for case in some
+                ]
         return ranks
 
     return rank
+
+
+def _missed(case: Case) -> np.ndarray:
+    return np.full(len(case.target), MISS, np.int64)
 
 
 def answer_ranker(recommender: Recommender) -> Ranker:
@@ -89,9 +99,19 @@ def compare(cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *
     return rows
 
 
+def protocol_of(recipe: Recipe, cases: Sequence[Case]) -> str:
+    """One sentence that says what was asked and how it was judged."""
+    shoppers = len({case.shopper for case in cases})
+    cutoff = to_datetime(recipe.data.cutoff).date().isoformat()
+    return (
+        f"{recipe.data.name}: {len(cases):,} baskets of {shoppers:,} shoppers from {cutoff} on, "
+        "the whole catalogue ranked; intervals resample shoppers"
+    )
+
+
 def print_table(rows: Mapping[str, Score], console: Console, *, title: str) -> None:
     """One line per row, within 80 columns; the best of each column in bold."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1), header_style="dim")
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="dim")
     for heading in ("", "recall@10", "NDCG@10", "95 %", "repeat r/N", "new r/N"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     columns = ("recall10", "ndcg10", "repeat_recall10", "repeat_ndcg10", "new_recall10", "new_ndcg10")

@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from recsys.catalogue import Catalogue
+from recsys.clock import to_datetime
+from recsys.errors import TrainingError
 from recsys.event import INTERACTIONS
 from recsys.feature.spec import FeatureSpec
 from recsys.log.reader import EventLog
@@ -14,7 +16,7 @@ from recsys.sequence.histories import Histories
 from training.recipe import Recipe
 
 _LEAF = 3
-_VALIDATION_CASES = 1_000
+_VALIDATION_CASES = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,5 +71,9 @@ class Dataset:
         )
 
     def test(self, limit: int | None, seed: int) -> list[Case]:
-        """The test window's moments, all or `limit` of them."""
-        return next_moment_cases(self.histories, since=self.cutoff, until=self.end, limit=limit, seed=seed)
+        """The test window's moments, all or `limit` of them; a window without any raises TrainingError."""
+        cases = next_moment_cases(self.histories, since=self.cutoff, until=self.end, limit=limit, seed=seed)
+        if not cases:
+            cutoff, end = (to_datetime(instant).isoformat() for instant in (self.cutoff, self.end))
+            raise TrainingError(f"no purchase from data.cutoff={cutoff} to the log's end, {end}; cut earlier")
+        return cases

@@ -15,7 +15,7 @@ from recsys.protocols import Encoder
 from recsys.recommender import Recommender
 from recsys.sequence.loader import Loader
 from training.assembly import with_statistics, with_tuned_weights
-from training.comparison import ANSWER_ROW, compare, encoder_ranker, metrics_json, print_table, tracked
+from training.comparison import ANSWER_ROW, compare, encoder_ranker, metrics_json, print_table, protocol_of, tracked
 from training.dataset import Dataset
 from training.protocols import Tracker
 from training.provenance import facts, flat, recipe_digest
@@ -44,6 +44,7 @@ def run(recipe: Recipe, console: Console) -> Path:
     known = facts(recipe.data, recipe.settings, summary.fingerprint, digest)
     with tracker.run(recipe.data.name, flat(recipe.settings), {**known["libraries"], **known["origin"]}):
         validation = dataset.validation(recipe.seed)
+        test = dataset.test(recipe.evaluation_queries, recipe.seed)
         encoder, training = _trained(recipe, dataset, validation, tracker, console)
         recipe.index.build(encoder.item_vectors().detach().numpy())
         recommender = Recommender(
@@ -59,13 +60,12 @@ def run(recipe: Recipe, console: Console) -> Path:
         recommender = with_statistics(recommender, recipe, dataset, until=dataset.since)
         recommender = with_tuned_weights(recommender, validation, console)
         recommender = with_statistics(recommender, recipe, dataset, until=dataset.cutoff)
-        test = dataset.test(recipe.evaluation_queries, recipe.seed)
         rows = compare(test, recommender, dataset, seed=recipe.seed)
-        print_table(rows, console, title=_protocol(recipe, test))
+        print_table(rows, console, title=protocol_of(recipe, test))
         tracker.log({**tracked(rows), **training}, step=0)
 
         recommender = with_statistics(recommender, recipe, dataset, until=dataset.end)
-        metrics = metrics_json(rows, training, protocol=_protocol(recipe, test))
+        metrics = metrics_json(rows, training, protocol=protocol_of(recipe, test))
         return _released(recommender, recipe, metrics, rows, tracker, console)
 
 
@@ -110,12 +110,3 @@ def _released(
         if version := tracker.register(folder, version_tags=tags):
             console.print(f"registered as version {version} of the model, alias champion")
     return folder
-
-
-def _protocol(recipe: Recipe, cases: list[Case]) -> str:
-    shoppers = len({case.shopper for case in cases})
-    cutoff = to_datetime(recipe.data.cutoff).date().isoformat()
-    return (
-        f"{recipe.data.name}: {len(cases):,} baskets of {shoppers:,} shoppers from {cutoff} on, "
-        "the whole catalogue ranked; intervals resample shoppers"
-    )

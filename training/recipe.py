@@ -7,6 +7,7 @@ from typing import Any
 
 from recsys.clock import DAY
 from recsys.errors import ConfigError
+from recsys.log.writer import log_folder
 from recsys.protocols import Encoder, Index, Loss, Policy, Sampler, Source
 from recsys.retrieval.blend import Blend
 from training.protocols import Tracker, Trainer
@@ -49,5 +50,5 @@ class Recipe:
 
     @property
     def log_folder(self) -> Path:
-        """Where this source's event log lies; other data or settings of the source have another folder."""
-        return self.outputs / "log" / f"{self.data.name}-{self.data.fingerprint()}"
+        """Where this source's event log lies."""
+        return log_folder(self.data, self.outputs)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from recsys.errors import DataError
+from recsys.errors import ConfigError, DataError
 from recsys.event import EVENT_SCHEMA, QUARANTINE_SCHEMA, SCHEMA_VERSION
 from recsys.log.reader import shopper_time_order
 from recsys.protocols import Source
@@ -49,19 +49,22 @@ class LogSummary:
     types: dict[str, int]
 
 
+def log_folder(source: Source, outputs: Path) -> Path:
+    """Where a source's log lies below `outputs`; other data or settings of the source have another folder."""
+    return outputs / "log" / f"{source.name}-{source.fingerprint()}"
+
+
 def write_log(source: Source, folder: Path) -> LogSummary:
     """Write `source` to `folder`; a folder that already holds the same source is left as it is.
 
     Raises:
         DataError: rows got lost on the way, or nothing was accepted.
-        OSError: the folder cannot be written.
+        ConfigError: the folder cannot be written.
     """
     fingerprint = source.fingerprint()
-    done = folder / "summary.json"
-    if done.exists():
-        summary = LogSummary(**json.loads(done.read_text()))
-        if summary.fingerprint == fingerprint and summary.schema_version == SCHEMA_VERSION:
-            return summary
+    kept = _summary_of(folder)
+    if kept and kept.fingerprint == fingerprint and kept.schema_version == SCHEMA_VERSION:
+        return kept
     chunks = list(source.chunks())
     accepted = pa.concat_tables([chunk.events for chunk in chunks]) if chunks else EVENT_SCHEMA.empty_table()
     quarantine = pa.concat_tables([c.quarantine for c in chunks]) if chunks else QUARANTINE_SCHEMA.empty_table()
@@ -72,6 +75,14 @@ def write_log(source: Source, folder: Path) -> LogSummary:
     summary = _summarise(source, fingerprint, sum(c.rows_in for c in chunks), accepted, events, quarantine, excluded)
     _write_folder(folder, events, source.items(), quarantine, summary)
     return summary
+
+
+def _summary_of(folder: Path) -> LogSummary | None:
+    """The summary of a log already written; None if there is none that this release can read."""
+    try:
+        return LogSummary(**json.loads((folder / "summary.json").read_text()))
+    except (OSError, TypeError, ValueError):
+        return None
 
 
 def _distinct(events: pa.Table) -> pa.Table:
@@ -157,5 +168,10 @@ def _write_folder(folder: Path, events: pa.Table, items: pa.Table, quarantine: p
         (partial / "summary.json").write_text(json.dumps(asdict(summary), indent=2))
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"the event log cannot be written to {folder} ({error.strerror or error}); set outputs=... to a folder "
+            "that can be written and has room"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

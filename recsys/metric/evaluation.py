@@ -2,8 +2,8 @@
 
 The protocol: a query is the instant before a moment of the test window; its history is strictly earlier; its targets
 are all distinct items of the moment. Items unknown before the cut-off cannot be ranked and count as misses. Recall
-divides by the moment's size, NDCG's ideal by min(k, size). Intervals resample shoppers. Repeat items (the shopper
-took them before) and new items are also reported apart, each against its own number of targets.
+divides by the moment's size, NDCG's ideal by min(k, size). Intervals resample shoppers. Repeat items (wanted before
+by the same shopper, so a view does not make a repeat) and new items are also reported apart, each against its own number of targets.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,12 +67,13 @@ def next_moment_cases(
 
 
 def _case(histories: Histories, shopper: int, first: int, last: int, is_wanted: np.ndarray) -> Case:
-    history = histories.events[int(histories.start[shopper]) : first]
+    begin = int(histories.start[shopper])
+    history = histories.events[begin:first]
     taken = histories.events.item[first:last][is_wanted[first:last]]
     target = np.unique(taken[taken != UNKNOWN])
     state = ShopperState(history, Context(at=int(histories.events.time[first])))
     size = len(target) + int(np.count_nonzero(taken == UNKNOWN))
-    return Case(state, shopper, target, np.isin(target, history.item), size)
+    return Case(state, shopper, target, np.isin(target, history.item[is_wanted[begin:first]]), size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Ranking metrics on hand-checkable ground: ranks in, numbers out.
 
 A rank counts from 0. Ties are pessimistic: an item that shares its score with others ranks below all of them that
-are not targets.
+are not targets. A score that is no number is the lowest of all.
 """
 
 import numpy as np
@@ -16,6 +16,7 @@ def pessimistic_ranks(item: np.ndarray, score: np.ndarray, target: np.ndarray) -
     A target's rank is the number of non-targets that score at least as high plus the number of targets that score
     higher (or equally, and come first in `target`).
     """
+    score = np.where(np.isnan(score), -np.inf, score)
     ranks = np.full(len(target), MISS, np.int64)
     is_target = np.isin(item, target)
     others = np.sort(score[~is_target])
@@ -34,6 +35,7 @@ def pessimistic_ranks(item: np.ndarray, score: np.ndarray, target: np.ndarray) -
 
 def dense_ranks(score: np.ndarray, target: np.ndarray) -> np.ndarray:
     """`pessimistic_ranks` where every catalogue index has a score [V]; index 0 never takes part."""
+    score = np.where(np.isnan(score), -np.inf, score)
     own = score[target]
     at_least = np.array([np.count_nonzero(score[1:] >= value) for value in own], np.int64)
     among_targets = (own[None, :] >= own[:, None]).sum(1)

@@ -13,7 +13,8 @@ class TopK:
     """The highest scores after suppression; deterministic, so every propensity is 1.
 
     What is in the basket or excluded is never offered. What the shopper bought sinks by the learnt `repurchase`
-    chance: deep right after the purchase of something that lasts, hardly when a staple is due.
+    chance: deep right after the purchase of something that lasts, hardly when a staple is due. The part of a score
+    that already knows when the item was bought is left as it is.
     """
 
     name = "top_k"
@@ -25,7 +26,8 @@ class TopK:
         """The `count` best candidates; fewer if there are no more."""
         score = candidates.score
         if self.repurchase is not None:
-            score = score * self.repurchase.chances(state, candidates.item)
+            timed = np.zeros_like(score) if candidates.timed is None else candidates.timed
+            score = timed + (score - timed) * self.repurchase.chances(state, candidates.item)
         hidden = state.exclude | state.basket
         if hidden:
             score = np.where(np.isin(candidates.item, list(hidden)), -np.inf, score)

@@ -40,6 +40,8 @@ class Blend:
     depth: int = 200
 
     def __post_init__(self) -> None:
+        if unknown := set(self.weights) - set(Knowledge):
+            raise ConfigError(f"retrieval.weights has {sorted(strange)}; the states are {', '.join(Knowledge)}")
         names = {ENCODER, *(source.name for source in self.sources)}
         for knowledge in Knowledge:
             if unknown := set(self.weights.get(knowledge, {})) - names:
@@ -62,12 +64,14 @@ class Blend:
             return Blended(Candidates.none(), np.empty(0, np.int64), names)
         item, place = np.unique(np.concatenate([gathered[name].item for name in names]), return_inverse=True)
         parts = np.zeros((len(names), len(item)), np.float32)
+        knows_time = {source.name for source in self.sources if source.timed}
         begin = 0
         for row, name in enumerate(names):
             end = begin + len(gathered[name])
             parts[row, place[begin:end]] = gathered[name].score * weights[name]
             begin = end
-        return Blended(Candidates(item, parts.sum(0)), parts.argmax(0), names)
+        timed = parts[[name in knows_time for name in names]].sum(0)
+        return Blended(Candidates(item, parts.sum(0), timed), parts.argmax(0), names)
 
     def __call__(self, state: ShopperState, encoder: Candidates | None) -> Blended:
         """All candidates for this shopper at this instant."""
@@ -79,9 +83,11 @@ def tune(
     quality: Callable[[Mapping[str, float]], float],
     *,
     free: Sequence[str],
+    least: float = 3e-4,
     steps: Sequence[Sequence[float]] = ((0.0, 0.1, 0.3, 3.0, 10.0), (0.0, 0.3, 0.6, 1.7, 3.0), (0.7, 1.4)),
 ) -> tuple[dict[str, float], float]:
-    """Coordinate search: each round tries every free weight times each of its steps and keeps what raises `quality`."""
+    """Coordinate search: each round tries every free weight times each of its steps and keeps what raises
+    `quality` by at least `least`; the other weights stay as they are."""
     best = dict(start)
     reached = quality(best)
     for round_steps in steps:
@@ -89,6 +95,6 @@ def tune(
             anchor = best[name] or start[name]
             for step in round_steps:
                 tried = {**best, name: anchor * step}
-                if (value := quality(tried)) > reached:
+                if (value := quality(tried)) > reached + least:
                     best, reached = tried, value
     return best, reached

@@ -14,6 +14,8 @@ from recsys.state import ShopperState
 class BuyAgain:
     """Items by their number of purchases, each halved for every `half_life_days` that passed since (None: never)."""
 
+    timed = False
+
     def __init__(self, *, half_life_days: float | None = 90.0) -> None:
         self.half_life_days = half_life_days
         self.name = "buy_again" if half_life_days else "buy_again_frequency"

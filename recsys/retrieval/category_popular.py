@@ -27,6 +27,7 @@ class CategoryPopular:
     """
 
     name = "category"
+    timed = False
 
     def __init__(
         self,

@@ -32,6 +32,8 @@ class CoVisitation:
     `neighbours` are kept per item; counts below `least` are left out as chance.
     """
 
+    timed = False
+
     def __init__(
         self,
         *,

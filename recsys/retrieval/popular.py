@@ -14,6 +14,7 @@ class Popular:
     """Items by the share of moments (baskets) they were part of, in the `days` before the log's end."""
 
     name = "popular"
+    timed = False
 
     def __init__(self, *, days: int = 7, item: np.ndarray | None = None, score: np.ndarray | None = None) -> None:
         self.days = days

@@ -22,34 +22,29 @@ class Windows:
 
     @classmethod
     def over(cls, stream: TokenStream, *, length: int, context: int, since: int | None = None) -> "Windows":
-        """Cut each sequence into windows of at most `length` tokens at moment borders; each window after the first
-        repeats about `context` tokens of what came before as history. Moments before instant `since` are history only.
+        """Cut each sequence into windows of at most `length` tokens, before query tokens or moments; each window after
+        the first repeats about `context` tokens of what came before as history, fewer where a long moment needs the
+        room. Moments before instant `since` are history only.
         """
-        border = np.append(np.flatnonzero(np.diff(stream.moment, prepend=-1)), len(stream.moment))
+        fresh = np.diff(stream.moment, prepend=-1) != 0
+        border = np.append(np.flatnonzero(fresh | stream.is_query), len(stream.moment))
         rows: list[tuple[int, int, int]] = []
         for first, last in zip(stream.start[:-1].tolist(), stream.start[1:].tolist(), strict=True):
             target = first
             if since is not None:
                 target = max(first, first + int(np.searchsorted(stream.time[first:last], since)))
             while target < last:
-                begin = first if target == first else _border_at_or_after(border, target - context, first, target)
-                end = _border_at_or_before(border, begin + length, target, last)
+                after = int(border[np.searchsorted(border, target, side="right")])
+                begin = int(border[np.searchsorted(border, max(first, target - context, after - length))])
+                end = last if last - begin <= length else _border_at_or_before(border, begin + length)
                 rows.append((begin, end, target))
                 target = end
         columns = np.array(rows, np.int64).reshape(-1, 3)
         return cls(columns[:, 0], columns[:, 1], columns[:, 2])
 
 
-def _border_at_or_after(border: np.ndarray, row: int, first: int, target: int) -> int:
-    return first if row <= first else min(int(border[np.searchsorted(border, row)]), target)
-
-
-def _border_at_or_before(border: np.ndarray, row: int, target: int, last: int) -> int:
-    """The latest border up to `row` that lies after `target`; a moment too long for the window is cut at `row`."""
-    if row >= last:
-        return last
-    found = int(border[np.searchsorted(border, row, side="right") - 1])
-    return found if found > target else max(row, target + 1)
+def _border_at_or_before(border: np.ndarray, row: int) -> int:
+    return int(border[np.searchsorted(border, row, side="right") - 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ class Loader:
         """
         stream = training_stream(histories, spec)
         ordered = spec.query is QueryKind.LAST
-        windows = Windows.over(stream, length=spec.max_length + ordered, context=context, since=since)
+        windows = Windows.over(stream, length=spec.max_length + 1, context=context, since=since)
         if not len(windows.begin):
             raise TrainingError("no event before the cut-off to learn from; check data.cutoff and the log's dates")
         return cls(stream, windows, batch_tokens, ordered)
@@ -84,7 +79,7 @@ class Loader:
         order = order[np.argsort(length[order], kind="stable")]
         batches, begin = [], 0
         while begin < len(order):
-            size = _batch_size(length[order[begin:]], self.batch_tokens)
+            size = _batch_size(length[order[begin : begin + self.batch_tokens + 1]], self.batch_tokens)
             batches.append(order[begin : begin + size])
             begin += size
         return [batches[number] for number in rng.permutation(len(batches))]
@@ -107,6 +102,5 @@ class Loader:
 
 def _batch_size(ascending: np.ndarray, batch_tokens: int) -> int:
     """How many of the next windows fit: the longest, which comes last, sets the width of all."""
-    head = ascending[: batch_tokens + 1]
-    fits = np.flatnonzero(head * np.arange(1, len(head) + 1) > batch_tokens)
-    return max(1, int(fits[0]) if len(fits) else len(head))
+    over = np.flatnonzero(ascending * np.arange(1, len(ascending) + 1) > batch_tokens)
+    return max(1, int(over[0]) if len(over) else len(ascending))

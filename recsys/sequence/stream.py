@@ -32,7 +32,9 @@ class TokenStream:
 
 
 def training_stream(histories: Histories, spec: FeatureSpec) -> TokenStream:
-    """Every event of every shopper; with `QueryKind.TOKEN` a query token stands before each moment."""
+    """Every event of every shopper; with `QueryKind.TOKEN` a query token stands before each moment, and again after
+    every `max_length` events of a longer one: the same question, so that every window holds the query of its targets.
+    """
     events, first = histories.events, histories.moments()
     if spec.query is QueryKind.LAST:
         if len(first) != len(events):
@@ -41,8 +43,10 @@ def training_stream(histories: Histories, spec: FeatureSpec) -> TokenStream:
                 "events share theirs with another; use features.query=token"
             )
         return _stream(events, np.zeros(len(events), bool), histories.start, spec)
-    moment_of_event = np.cumsum(np.isin(np.arange(len(events)), first)) - 1
-    place = np.arange(len(events)) + moment_of_event + 1
+    size = np.diff(np.append(first, len(events)))
+    within = np.arange(len(events)) - np.repeat(first, size)
+    first = np.flatnonzero(within % spec.max_length == 0)
+    place = np.arange(len(events)) + np.cumsum(within % spec.max_length == 0)
     source = np.empty(len(events) + len(first), np.int64)
     is_query = np.ones(len(source), bool)
     is_query[place] = False
@@ -50,6 +54,11 @@ def training_stream(histories: Histories, spec: FeatureSpec) -> TokenStream:
     source[is_query] = first
     start = np.append(np.searchsorted(first, histories.start[:-1]), len(first)) + histories.start
     return _stream(events[source], is_query, start, spec)
+
+
+def askable(state: ShopperState, spec: FeatureSpec) -> bool:
+    """Whether the encoder has anything to read: a query token, or an event to stand in for it."""
+    return spec.query is QueryKind.TOKEN or len(state.history.interactions()) > 0
 
 
 def question_stream(states: "list[ShopperState]", spec: FeatureSpec) -> TokenStream:

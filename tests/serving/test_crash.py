@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from serving import processes
+from serving.janitor import MARK
 from serving.store.sqlite import SqliteStore
 from tests.serving.live import LiveServer, ask, tell
 
@@ -81,6 +82,13 @@ def replicas(server: LiveServer) -> list[processes.Process]:
     return [one for one in processes.descendants(server.pid) if one.name.startswith("ray::ServeRepl")]
 
 
+def private_folder(server: LiveServer) -> Path:
+    """Where the server keeps its files while it runs."""
+    environments = (Path(f"/proc/{one.pid}/environ").read_text() for one in replicas(server))
+    [folder] = {entry for each in environments for entry in each.split("\0") if entry.startswith(f"{MARK}=")}
+    return Path(folder.removeprefix(f"{MARK}="))
+
+
 def until(condition: Callable[[], bool], *, timeout_s: float, what: str) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -124,27 +132,27 @@ def test_after_the_sudden_death_of_everything_a_restart_finds_every_acknowledged
 def test_when_only_the_first_process_is_killed_the_rest_goes_too(server: LiveServer) -> None:
     family = processes.descendants(server.pid)
     assert any(one.name == "haproxy" for one in family)
+    folder = private_folder(server)
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
-    until(lambda: not any(one.alive() for one in family), timeout_s=30, what="the family to end")
+    processes_left = list(family)
+    deadline = time.monotonic() + 30
+    while (processes_left := [one for one in processes_left if one.alive()]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_left == [], server.output
+    until(lambda: not folder.exists(), timeout_s=10, what="the janitor to remove the folder")
     assert processes.port_is_free("127.0.0.1", server.port)
 
 
 def test_stopping_leaves_no_process_no_port_and_no_files(server: LiveServer) -> None:
-    private = [path for path in Path("/tmp").glob("attune-*") if _opened_by(server, path)]
-    assert len(private) == 1
+    folder = private_folder(server)
+    assert folder.stat().st_mode & 0o077 == 0, "nobody else may look into it"
     family = processes.descendants(server.pid)
     ports = {port for _, port in processes.listening(one.pid for one in family)}
     server.stop()
     assert not any(one.alive() for one in family)
-    assert all(processes.port_is_free("127.0.0.1", port) for port in ports)
-    assert not private[0].exists()
-
-
-def _opened_by(server: LiveServer, folder: Path) -> bool:
-    family = [server.pid, *(one.pid for one in processes.descendants(server.pid))]
-    links = (link for pid in family for link in Path(f"/proc/{pid}/fd").iterdir())
-    return any(str(link.readlink()).startswith(f"{folder}/") for link in links)
+    assert {port: holder for port in ports if (holder := processes.port_holder(port))} == {}
+    assert not folder.exists()
 
 
 _OTHER_RAY = """

@@ -53,6 +53,8 @@ class SingleTrainer:
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ConfigError(f"trainer.epochs is {self.epochs}; train for at least 1")
+        if self.context_tokens < 1:
+            raise ConfigError(f"trainer.context_tokens is {self.context_tokens}; repeat at least 1")
         device_of(self.device)
 
     def fit(
@@ -92,7 +94,7 @@ class SingleTrainer:
             module.to("cpu").eval()
             reached = watch.validate()
             watch.epoch_ended(epoch=epoch, loss=total / steps[epoch], tokens_per_s=rate, quality=reached)
-            if reached > quality:
+            if reached >= quality:
                 quality, kept = reached, epoch + 1
                 best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
             if time.monotonic() - began > 60 * self.minutes and epoch + 1 < self.epochs:

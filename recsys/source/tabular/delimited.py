@@ -62,18 +62,18 @@ class DelimitedFile:
         rest = b""
         try:
             with pa.input_stream(str(self.path), compression="detect") as stream:
-                first = True
+                mark = _BYTE_ORDER_MARK
                 while data := stream.read(BLOCK_BYTES):
-                    piece, _, rest = (rest + (data.removeprefix(_BYTE_ORDER_MARK) if first else data)).rpartition(b"\n")
-                    first = False
+                    piece, end, rest = (rest + data).rpartition(b"\n")
                     if len(rest) > _LONGEST_LINE:
                         raise SourceError(f"{self.path} holds a line of more than 64 MiB; is it a text table?")
-                    if piece:
-                        yield piece + b"\n"
+                    if end:
+                        yield (piece + end).removeprefix(mark)
+                        mark = b""
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read to its end: {error}") from error
         if rest:
-            yield rest
+            yield rest.removeprefix(mark)
 
     def _block(self, names: Sequence[str], wanted: Sequence[str], lines: list[bytes], rows: np.ndarray) -> Block:
         lines, rows, refused = _sound_lines(lines, rows)
@@ -91,7 +91,7 @@ class DelimitedFile:
 
 
 def _sound_lines(lines: list[bytes], rows: np.ndarray) -> tuple[list[bytes], np.ndarray, list[Refusal]]:
-    """Lines without their carriage returns; blank ones are dropped, undecodable ones refused."""
+    """Lines without their carriage returns; empty ones are dropped, undecodable ones refused."""
     whole = b"\n".join(lines)
     if b"\r" in whole:
         lines = [line.removesuffix(b"\r") for line in lines]
@@ -105,7 +105,7 @@ def _sound_lines(lines: list[bytes], rows: np.ndarray) -> tuple[list[bytes], np.
             refused.append(Refusal(int(rows[place]), "is not UTF-8", line))
         elif b"\r" in line:
             refused.append(Refusal(int(rows[place]), "holds a stray carriage return", line))
-        elif line.strip():
+        elif line:
             keep.append(place)
     return [lines[place] for place in keep], rows[keep], refused
 

@@ -1,0 +1,208 @@
+"""Learnt habit: how likely this shopper is to take each of their own items again, now.
+
+A small network over few facts of (shopper, item, instant): how often and how lately, how usual a repeat is for the
+item and its category, and how popular the item is. It is fitted listwise (Cao et al., "Learning to rank", ICML 2007)
+among the items of the same shopper at the same instant, so that it learns which of them come next and not how large
+baskets are; a logistic curve then turns its scores into chances that can be compared across shoppers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from recsys.clock import DAY
+from recsys.event import EventType
+from recsys.registry import registered
+from recsys.retrieval.repurchase import category_intervals
+from recsys.sequence.histories import Histories
+from recsys.slate import Candidates
+from recsys.state import Context, History, ShopperState
+
+HALF_LIVES_DAYS = np.array([15.0, 45.0, 90.0, 300.0])
+_POPULAR_DAYS = 28
+_EXAMPLES = 4_000
+_EPOCHS = 8
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """The shopper's own items at one instant: their facts [N, F], and which were taken [N]."""
+
+    facts: np.ndarray
+    taken: np.ndarray
+
+
+@registered
+class Habit:
+    """The shopper's own items by their learnt chance.
+
+    Args:
+        hidden: width of the network.
+        window_days: it learns from the baskets of so many days before the end of what it may see, with item facts
+            from before those days.
+        repeat, popularity, interval: facts of every item [V] float32: log repeats per buyer, log of recent
+            interactions, log of the category's usual interval in days.
+        mean, scale: of the facts [F]; w1 [F, H], b1 [H], w2 [H], b2 [1]: the network, calibration included.
+    """
+
+    name = "habit"
+    timed = True
+
+    def __init__(self, *, hidden: int = 32, window_days: int = 56, **learnt: np.ndarray) -> None:
+        self.hidden = hidden
+        self.window_days = window_days
+        self._learnt = learnt
+
+    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+        """Learn from the events before `until`."""
+        bought = histories.before(until).interactions().of_type(EventType.PURCHASE)
+        since = until - self.window_days * DAY
+        self._learnt = _item_facts(bought.before(since), items, since, category)
+        examples = self._examples(bought, since)
+        network = _fitted(examples, self.hidden) if examples else _by_recency(self.hidden)
+        self._learnt = {**_item_facts(bought, items, until, category), **network}
+
+    def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
+        """The shopper's own purchases by their chance in the next moment."""
+        item, facts = self._facts(state)
+        if not len(item):
+            return Candidates.none()
+        learnt = self._learnt
+        hidden = np.maximum((facts - learnt["mean"]) / learnt["scale"] @ learnt["w1"] + learnt["b1"], 0)
+        chance = 1 / (1 + np.exp(-(hidden @ learnt["w2"] + learnt["b2"])))
+        order = np.lexsort((item, -chance))[:count]
+        return Candidates(item[order], chance[order].astype(np.float32))
+
+    def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
+        """Counts the purchases."""
+        times = int(np.count_nonzero(state.history.of_type(EventType.PURCHASE).item == item))
+        return f"you bought it {times} times" if times > 1 else "you bought it before", 0
+
+    def settings(self) -> dict[str, int]:
+        """Constructor arguments, for the bundle."""
+        return {"hidden": self.hidden, "window_days": self.window_days}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was learnt."""
+        return dict(self._learnt)
+
+    def _facts(self, state: ShopperState) -> tuple[np.ndarray, np.ndarray]:
+        """The shopper's own items [N] and their facts [N, F] float32."""
+        bought = state.history.of_type(EventType.PURCHASE)
+        bought = bought[bought.item > 0]
+        item, place, times = np.unique(bought.item, return_inverse=True, return_counts=True)
+        age_days = (state.context.at - bought.time) / DAY
+        halved = [np.bincount(place, 0.5 ** (age_days / days), minlength=len(item)) for days in HALF_LIVES_DAYS]
+        learnt = self._learnt
+        columns = [np.log(h + 1e-4) for h in halved] + [np.log(np.maximum(times, 1))]
+        columns += [learnt[name][item] for name in ("repeat", "popularity", "interval")]
+        return item, np.column_stack(columns).astype(np.float32)
+
+    def _examples(self, bought: Histories, since: int) -> list[_Example]:
+        """Baskets from `since` on in which something was taken again, at most `_EXAMPLES`, evenly drawn."""
+        first = bought.moments()
+        last = np.append(first[1:], len(bought.events))
+        owner = bought.owner()[first]
+        late = np.flatnonzero((bought.events.time[first] >= since) & (first > bought.start[owner]))
+        drawn = np.random.default_rng(0).permutation(late)[:_EXAMPLES]
+        examples = []
+        for moment in np.sort(drawn):
+            history: History = bought.events[int(bought.start[owner[moment]]) : int(first[moment])]
+            item, facts = self._facts(ShopperState(history, Context(at=int(bought.events.time[first[moment]]))))
+            taken = np.isin(item, bought.events.item[first[moment] : last[moment]])
+            if taken.any() and not taken.all():
+                examples.append(_Example(facts, taken))
+        return examples
+
+
+def _item_facts(bought: Histories, items: int, until: int, category: np.ndarray) -> dict[str, np.ndarray]:
+    """Facts of every item from purchases before `until`."""
+    events = bought.events
+    pair, times = np.unique(bought.owner() * items + events.item, return_counts=True)
+    buyers = np.bincount(pair % items, minlength=items)
+    repeats = np.bincount(pair % items, weights=times - 1, minlength=items)
+    recent = np.bincount(events.item[events.time >= until - _POPULAR_DAYS * DAY], minlength=items)
+    interval = category_intervals(bought, category, until=until)[category]
+    return {
+        "repeat": np.log((repeats + 1) / (buyers + 5)).astype(np.float32),
+        "popularity": np.log(recent + 0.5).astype(np.float32),
+        "interval": np.log(interval).astype(np.float32),
+    }
+
+
+def _fitted(examples: list[_Example], hidden: int) -> dict[str, np.ndarray]:
+    """The network, fitted listwise and then calibrated; deterministic."""
+    facts = torch.from_numpy(np.concatenate([e.facts for e in examples]))
+    taken = torch.from_numpy(np.concatenate([e.taken for e in examples])).float()
+    size = torch.tensor([len(e.taken) for e in examples])
+    begin = size.cumsum(0) - size
+    mean, scale = facts.mean(0), facts.std(0) + 1e-3
+    facts = (facts - mean) / scale
+    generator = torch.Generator().manual_seed(0)
+    w1 = (torch.randn(facts.shape[1], hidden, generator=generator) * facts.shape[1] ** -0.5).requires_grad_()
+    b1 = torch.zeros(hidden, requires_grad=True)
+    w2 = (torch.randn(hidden, generator=generator) * hidden**-0.5).requires_grad_()
+    optimizer = torch.optim.Adam([w1, b1, w2], lr=5e-3, weight_decay=1e-4)
+    for _ in range(_EPOCHS):
+        order = torch.randperm(len(examples), generator=generator)
+        for first in range(0, len(order), _BATCH):
+            chosen = order[first : first + _BATCH]
+            owner = torch.repeat_interleave(torch.arange(len(chosen)), size[chosen])
+            place = torch.arange(len(owner)) - (size[chosen].cumsum(0) - size[chosen])[owner]
+            rows = begin[chosen][owner] + place
+            score = torch.relu(facts[rows] @ w1 + b1) @ w2
+            loss = _listwise(score, taken[rows], owner, len(chosen))
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+    with torch.no_grad():
+        score = torch.relu(facts @ w1 + b1) @ w2
+    slope, shift = _calibration(score, taken)
+    return {
+        "mean": mean.numpy(),
+        "scale": scale.numpy(),
+        "w1": w1.detach().numpy(),
+        "b1": b1.detach().numpy(),
+        "w2": slope * w2.detach().numpy(),
+        "b2": np.array([shift], np.float32),
+    }
+
+
+def _listwise(score: torch.Tensor, taken: torch.Tensor, owner: torch.Tensor, lists: int) -> torch.Tensor:
+    """Mean over lists of the mean log-chance of what was taken, under a softmax over the list."""
+    top = torch.full((lists,), -torch.inf).scatter_reduce(0, owner, score.detach(), "amax")
+    total = torch.zeros(lists).index_add(0, owner, torch.exp(score - top[owner]))
+    log_chance = score - top[owner] - torch.log(total)[owner]
+    hits = torch.zeros(lists).index_add(0, owner, taken)
+    return -(torch.zeros(lists).index_add(0, owner, taken * log_chance) / hits).mean()
+
+
+def _calibration(score: torch.Tensor, taken: torch.Tensor, steps: int = 25) -> tuple[float, float]:
+    """Slope and shift of the logistic curve through (score, taken), by Newton's method (Platt, 1999)."""
+    design = torch.stack([score, torch.ones_like(score)], 1).double()
+    line = torch.tensor([1.0, -3.0], dtype=torch.float64)
+    for _ in range(steps):
+        chance = torch.sigmoid(design @ line)
+        gradient = design.T @ (chance - taken)
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-6 * torch.eye(2, dtype=torch.float64)
+        line = line - torch.linalg.solve(curvature, gradient)
+    return max(float(line[0]), 1e-3), float(line[1])
+
+
+def _by_recency(hidden: int) -> dict[str, np.ndarray]:
+    """Where nobody ever took anything twice: the halved count decides, and chances are small."""
+    facts = len(HALF_LIVES_DAYS) + 4
+    w1, w2 = np.zeros((facts, hidden), np.float32), np.zeros(hidden, np.float32)
+    w1[2, 0], w2[0] = 1.0, 1.0
+    b1 = np.zeros(hidden, np.float32)
+    b1[0] = 10.0
+    return {
+        "mean": np.zeros(facts, np.float32),
+        "scale": np.ones(facts, np.float32),
+        "w1": w1,
+        "b1": b1,
+        "w2": w2,
+        "b2": np.array([-14.0], np.float32),
+    }

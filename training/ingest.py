@@ -1,0 +1,27 @@
+"""`recsys-ingest`: write a source's event log and print what became of every row."""
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+
+from recsys.log.writer import log_folder, write_log
+from training.command import command
+from training.report import print_log
+
+
+def ingest(config: DictConfig) -> None:
+    """Write the log (or find it already written) and report."""
+    source = instantiate(config.data, _convert_="all")
+    folder = log_folder(source, Path(config.outputs).absolute())
+    print_log(write_log(source, folder), folder, Console())
+
+
+def main() -> None:
+    """Entry point."""
+    command("ingest", ingest)
+
+
+if __name__ == "__main__":
+    main()
