@@ -109,7 +109,7 @@ class Server:
         with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
             _shut_down()
         started += processes.marked(janitor.MARK, str(self._folder))
-        killed = processes.end(started, patience_s=5)
+        killed = processes.end(dict.fromkeys(started), patience_s=5)
         if killed:
             _log.warning("killed what did not stop: %s", ", ".join(f"{one.name} ({one.pid})" for one in killed))
         _log.debug("Ray said while stopping: %s", noise.getvalue())

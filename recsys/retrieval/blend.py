@@ -40,7 +40,7 @@ class Blend:
     depth: int = 200
 
     def __post_init__(self) -> None:
-        if unknown := set(self.weights) - set(Knowledge):
+        if strange := set(self.weights) - set(Knowledge):
             raise ConfigError(f"retrieval.weights has {sorted(strange)}; the states are {', '.join(Knowledge)}")
         names = {ENCODER, *(source.name for source in self.sources)}
         for knowledge in Knowledge:

@@ -132,7 +132,7 @@ def main(output: int) -> None:
 
     def trainer() -> lightning.Trainer:
         return lightning.Trainer(
-            max_epochs=1_000_000, min_steps=0, accelerator="cpu", callbacks=[turns], logger=False,
+            max_epochs=1_000_000, min_epochs=0, accelerator="cpu", callbacks=[turns], logger=False,
             enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         )  # fmt: skip
 
