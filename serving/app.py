@@ -59,12 +59,13 @@ class Shop:
         torch.set_num_threads(args.threads)
         faiss.omp_set_num_threads(args.threads)
         self._max_concurrent = args.max_concurrent
+        recommender = Recommender.load(args.bundle, threads=args.threads)
         self._service = Service(
-            Recommender.load(args.bundle, threads=args.threads),
+            recommender,
             instantiate(args.store),
             clock=ShiftedClock(args.clock_shift),
             rng=np.random.default_rng(args.seed),
-            history_limit=args.history,
+            history_limit=recommender.features.memory,
             largest_batch=args.largest_batch,
         )
 

@@ -16,7 +16,6 @@ class ServeArgs(BaseModel):
     threads: int = Field(default=1, ge=1, description="Cores per replica for encoder and index.")
     max_concurrent: int = Field(default=128, ge=1, description="Requests one replica works on before it answers 503.")
     largest_batch: int = Field(default=32, ge=1, description="How many waiting requests are answered in one go.")
-    history: int = Field(default=200, ge=1, description="How many of the shopper's latest events are looked at.")
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
     folder: Path | None = Field(

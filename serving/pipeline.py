@@ -16,9 +16,9 @@ from typing import Protocol
 import numpy as np
 
 from recsys.catalogue import Catalogue, Item
-from recsys.clock import Clock
+from recsys.clock import SECOND, Clock
 from recsys.errors import RecsysError
-from recsys.event import Event
+from recsys.event import Event, EventType
 from recsys.slate import Slate, SlateItem
 from recsys.state import Context, History, Knowledge, ShopperState
 from serving.batching import Batching
@@ -88,7 +88,7 @@ class Answering:
         *,
         clock: Clock,
         rng: np.random.Generator,
-        history_limit: int = 200,
+        history_limit: int = 1_000,
         store_timeout_s: float = 1.0,
         largest_batch: int = 32,
     ) -> None:
@@ -122,8 +122,11 @@ class Answering:
         )
 
     async def warm_up(self) -> None:
-        """Answer for nobody once, unrecorded, so that the first shopper does not pay for first-time costs."""
-        await self._slate((self._state(Question(), (), self._clock.now()), 10))
+        """Answer twice for practice, unrecorded, so that no shopper pays for first-time costs."""
+        at = self._clock.now()
+        seen = Event(event_id="", type=EventType.VIEW, occurred_at=at - SECOND, item_id=self._item(1).item_id)
+        for events in ((), (seen,)):
+            await self._slate((self._state(Question(), events, at), 10))
 
     async def close(self) -> None:
         """Answer what is queued."""

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, RecsysError
 from serving import janitor, processes
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ _UNAVAILABLE = {
 class Server:
     """Starts and stops Ray Serve on this machine; `with` does both.
 
+    `port=0` takes any free port, which `port` and `address` tell once the server is started.
     `metrics_port` and `statistics_port` open HAProxy's Prometheus and statistics pages on loopback; None keeps them
     on socket files. `drain_s` is how long replicas go on accepting requests after being told to stop, so that the
     proxy has time to notice. `haproxy=False` chooses Ray Serve's own proxy, which is several times slower.
@@ -81,6 +82,7 @@ class Server:
 
     def start(self) -> None:
         """Start Ray and Ray Serve; raises ConfigError if a port is taken. Takes some ten seconds."""
+        self.port = self.port or processes.free_port(self.host)
         for port in (self.port, self._metrics_port, self._statistics_port):
             if port is not None:
                 _insist_on(self.host, port)
@@ -95,10 +97,15 @@ class Server:
             raise
 
     def run(self, application: "Application", *, name: str, route_prefix: str = "/") -> None:
-        """Deploy an application and wait until it answers."""
+        """Deploy an application and wait until it answers; if it cannot, RecsysError says what its replicas said."""
         from ray import serve
 
-        serve.run(application, name=name, route_prefix=route_prefix)
+        try:
+            serve.run(application, name=name, route_prefix=route_prefix)
+        except RuntimeError as failure:
+            deployments = serve.status().applications[name].deployments
+            said = "\n".join(f"{part}: {status.message}" for part, status in deployments.items() if status.message)
+            raise RecsysError(f"the application {name!r} does not start\n{said or failure}") from failure
 
     def stop(self) -> None:
         """Let requests finish, then end every process that `start` created and remove its files."""

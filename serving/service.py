@@ -38,7 +38,7 @@ class Service:
         *,
         clock: Clock,
         rng: np.random.Generator,
-        history_limit: int = 200,
+        history_limit: int = 1_000,
         largest_batch: int = 32,
     ) -> None:
         self._recommender = recommender

@@ -66,14 +66,12 @@ class Dataset:
 
     def validation(self, seed: int) -> list[Case]:
         """A sample of the validation window's moments."""
-        return next_moment_cases(
-            self.histories, since=self.since, until=self.cutoff, limit=_VALIDATION_CASES, seed=seed
-        )
+        return self._cases(self.since, self.cutoff, _VALIDATION_CASES, seed)
 
     def test(self, limit: int | None, seed: int) -> list[Case]:
-        """The test window's moments, all or `limit` of them; a window without any raises TrainingError."""
-        cases = next_moment_cases(self.histories, since=self.cutoff, until=self.end, limit=limit, seed=seed)
-        if not cases:
-            cutoff, end = (to_datetime(instant).isoformat() for instant in (self.cutoff, self.end))
-            raise TrainingError(f"no purchase from data.cutoff={cutoff} to the log's end, {end}; cut earlier")
-        return cases
+        """The test window's moments, all or `limit` of them."""
+        return self._cases(self.cutoff, self.end, limit, seed)
+
+    def _cases(self, since: int, until: int, limit: int | None, seed: int) -> list[Case]:
+        memory = self.features.memory
+        return next_moment_cases(self.histories, since=since, until=until, memory=memory, limit=limit, seed=seed)

@@ -33,6 +33,7 @@ class FeatureSpec:
     Args:
         time_zone: the shop's zone, in which hour and weekday are read.
         max_length: L, the most events of a history that the encoder sees.
+        memory: the most events of a shopper that any part of an answer sees, offline as online; the latest ones.
         query: see `QueryKind`.
         calendar: whether hour, weekday and the gap to the moment before are features (off where a log has only order).
         known_types: event types that occurred before the cut-off; others are read as `type_alias` says.
@@ -42,6 +43,7 @@ class FeatureSpec:
 
     time_zone: str = "UTC"
     max_length: int = 200
+    memory: int = 1_000
     query: QueryKind = QueryKind.TOKEN
     calendar: bool = True
     known_types: tuple[EventType, ...] = ()
@@ -53,6 +55,10 @@ class FeatureSpec:
         object.__setattr__(self, "type_alias", EventType(self.type_alias))
         if self.max_length < 1:
             raise ConfigError(f"features.max_length is {self.max_length}; it must be at least 1")
+        if self.memory < self.max_length:
+            raise ConfigError(
+                f"features.memory is {self.memory}, less than features.max_length={self.max_length}; raise the memory"
+            )
 
     def type_codes(self) -> np.ndarray:
         """Lookup from an event's type code to the code the encoder is shown, [C] int64."""

@@ -48,11 +48,13 @@ def next_moment_cases(
     since: int,
     until: int,
     wanted: EventType = EventType.PURCHASE,
+    memory: int | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> list[Case]:
     """The cases of all moments in [since, until) that hold a `wanted` event; `limit` samples that many of them.
 
+    States hold the latest `memory` events, as they do online (None: all); whether a target is a repeat is asked of all.
     `histories` must hold every event, those of unknown items too.
     """
     first = histories.moments()
@@ -63,15 +65,15 @@ def next_moment_cases(
     chosen = np.flatnonzero(inside & (np.add.reduceat(is_wanted, first) > 0))
     if limit is not None and limit < len(chosen):
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, limit, replace=False))
-    return [_case(histories, int(owner[m]), int(first[m]), int(last[m]), is_wanted) for m in chosen]
+    return [_case(histories, int(owner[m]), int(first[m]), int(last[m]), is_wanted, memory) for m in chosen]
 
 
-def _case(histories: Histories, shopper: int, first: int, last: int, is_wanted: np.ndarray) -> Case:
+def _case(histories: Histories, shopper: int, first: int, last: int, is_wanted: np.ndarray, memory: int | None) -> Case:
     begin = int(histories.start[shopper])
     history = histories.events[begin:first]
     taken = histories.events.item[first:last][is_wanted[first:last]]
     target = np.unique(taken[taken != UNKNOWN])
-    state = ShopperState(history, Context(at=int(histories.events.time[first])))
+    state = ShopperState(history[-memory:] if memory else history, Context(at=int(histories.events.time[first])))
     size = len(target) + int(np.count_nonzero(taken == UNKNOWN))
     return Case(state, shopper, target, np.isin(target, history.item[is_wanted[begin:first]]), size)
 

@@ -66,14 +66,15 @@ def test_what_lies_in_the_padding_changes_no_query() -> None:
 
 def test_untrained_it_ranks_a_shoppers_own_items_above_the_others() -> None:
     rng = np.random.default_rng(0)
-    items = ENCODER.item_vectors().detach()
+    encoder = untrained(dim=64)
+    items = encoder.item_vectors().detach()
     places = []
     for _ in range(20):
         own = rng.choice(np.arange(1, ITEMS), 3, replace=False)
-        score = encode([shopper([(int(item), at + 1) for at, item in enumerate(own)])]) @ items.T
+        score = encode([shopper([(int(item), at + 1) for at, item in enumerate(own)])], encoder) @ items.T
         order = score[0, 1:].argsort(descending=True) + 1
         places += [int((order == item).nonzero()) for item in own]
-    assert np.mean(np.array(places) < 6) > 0.8, "of 39 items"
+    assert np.mean(places) < 3, "places from 0 of 39 items; at best 1, by chance 19"
 
 
 def test_popularity_known_beforehand_orders_the_items_of_a_stranger() -> None:
