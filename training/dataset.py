@@ -61,16 +61,26 @@ class Dataset:
         )
 
     def learnable(self) -> Histories:
-        """What the encoder may learn from."""
-        return self.histories.before(self.since).interactions()
+        """What the encoder may learn from; TrainingError where there is nothing."""
+        histories = self.histories.before(self.since).interactions()
+        if not len(histories):
+            raise TrainingError(
+                f"no event before {to_datetime(self.since).isoformat()}, where the validation window begins, to learn "
+                "from; check data.cutoff and validation_days against the log's dates"
+            )
+        return histories
 
     def validation(self, seed: int) -> list[Case]:
         """A sample of the validation window's moments."""
         return self._cases(self.since, self.cutoff, _VALIDATION_CASES, seed)
 
     def test(self, limit: int | None, seed: int) -> list[Case]:
-        """The test window's moments, all or `limit` of them."""
-        return self._cases(self.cutoff, self.end, limit, seed)
+        """The test window's moments, all or `limit` of them; a window without any raises TrainingError."""
+        cases = self._cases(self.cutoff, self.end, limit, seed)
+        if not cases:
+            cutoff, end = (to_datetime(instant).isoformat() for instant in (self.cutoff, self.end))
+            raise TrainingError(f"no purchase from data.cutoff={cutoff} to the log's end, {end}; cut earlier")
+        return cases
 
     def _cases(self, since: int, until: int, limit: int | None, seed: int) -> list[Case]:
         memory = self.features.memory

@@ -3,7 +3,8 @@
 The protocol: a query is the instant before a moment of the test window; its history is strictly earlier; its targets
 are all distinct items of the moment. Items unknown before the cut-off cannot be ranked and count as misses. Recall
 divides by the moment's size, NDCG's ideal by min(k, size). Intervals resample shoppers. Repeat items (wanted before
-by the same shopper, so a view does not make a repeat) and new items are also reported apart, each against its own number of targets.
+by the same shopper, so a view does not make a repeat) and new items are also reported apart, each against its own
+number of targets.
 """
 
 from collections.abc import Callable, Sequence

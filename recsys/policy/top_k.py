@@ -14,7 +14,7 @@ class TopK:
 
     What is in the basket or excluded is never offered. What the shopper bought sinks by the learnt `repurchase`
     chance: deep right after the purchase of something that lasts, hardly when a staple is due. The part of a score
-    that already knows when the item was bought is left as it is.
+    that already knows when the item was bought only waits for the item to recover.
     """
 
     name = "top_k"
@@ -27,7 +27,8 @@ class TopK:
         score = candidates.score
         if self.repurchase is not None:
             timed = np.zeros_like(score) if candidates.timed is None else candidates.timed
-            score = timed + (score - timed) * self.repurchase.chances(state, candidates.item)
+            due = timed + (score - timed) * self.repurchase.chances(state, candidates.item)
+            score = due * self.repurchase.recovered(state, candidates.item)
         hidden = state.exclude | state.basket
         if hidden:
             score = np.where(np.isin(candidates.item, list(hidden)), -np.inf, score)

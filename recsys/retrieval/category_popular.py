@@ -14,7 +14,8 @@ from recsys.sequence.histories import Histories
 from recsys.slate import Candidates
 from recsys.state import ShopperState
 
-_LOOKING = (EventType.VIEW, EventType.CLICK, EventType.ADD_TO_CART, EventType.WISHLIST)
+_LOOKING = (EventType.VIEW, EventType.CLICK, EventType.WISHLIST)
+_SETTLING = (EventType.ADD_TO_CART, EventType.PURCHASE)
 
 
 @registered
@@ -60,7 +61,7 @@ class CategoryPopular:
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """Items of the looked-at categories; nothing outside a running session."""
-        anchor, weight = latest_session(_looked_at(state))
+        anchor, weight = latest_session(self._open_questions(state))
         number, place = np.unique(self._category[anchor], return_inverse=True)
         total = np.bincount(place, weights=weight, minlength=len(number))
         parts = [(self._span(n), w) for n, w in zip(number.tolist(), total / max(total.sum(), 1e-9), strict=True) if n]
@@ -73,9 +74,20 @@ class CategoryPopular:
 
     def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
         """Names the latest item of the same category that was looked at."""
-        anchor, _ = latest_session(_looked_at(state))
+        anchor, _ = latest_session(self._open_questions(state))
         same = anchor[self._category[anchor] == self._category[item]]
         return "because you looked at {title}", int(same[-1]) if len(same) else 0
+
+    def _open_questions(self, state: ShopperState) -> ShopperState:
+        """The state with only what was looked at in the running session, less the categories settled since by putting
+        one of their items into the basket or buying it."""
+        history = state.history
+        running = history[history.time >= history.session_start(state.context.at)]
+        number = self._category[running.item]
+        keep = np.isin(running.type, [t.code for t in _LOOKING])
+        for place in np.flatnonzero(np.isin(running.type, [t.code for t in _SETTLING])):
+            keep[:place] &= number[:place] != number[place]
+        return ShopperState(running[keep], state.context)
 
     def _span(self, number: int) -> slice:
         return slice(int(self._start[number]), int(self._start[number + 1]))
@@ -85,13 +97,3 @@ class CategoryPopular:
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"category": self._category, "start": self._start, "item": self._item, "score": self._score}
-
-
-def _looked_at(state: ShopperState) -> ShopperState:
-    """The state with only what was looked at, not bought, in the session that is running at its instant."""
-    history = state.history
-    start = history.session_start(state.context.at)
-    running = history[history.time >= start]
-    bought = running.item[running.type == EventType.PURCHASE.code]
-    looked = running.of_type(*_LOOKING)
-    return ShopperState(looked[~np.isin(looked.item, bought)], state.context)

@@ -71,7 +71,7 @@ class Habit:
             return Candidates.none()
         learnt = self._learnt
         hidden = np.maximum((facts - learnt["mean"]) / learnt["scale"] @ learnt["w1"] + learnt["b1"], 0)
-        chance = 1 / (1 + np.exp(-(hidden @ learnt["w2"] + learnt["b2"])))
+        chance = 1 / (1 + np.exp(-np.clip(hidden @ learnt["w2"] + learnt["b2"], -30, 30)))
         order = np.lexsort((item, -chance))[:count]
         return Candidates(item[order], chance[order].astype(np.float32))
 

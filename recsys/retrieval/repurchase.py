@@ -4,7 +4,11 @@ For every category the usual interval is the time shoppers were exposed divided 
 a gamma posterior over a Poisson rate, so that never-repeated things count as exposure and rare categories lean on the
 whole shop). For classes of that interval and of the time since the purchase, a multiplier is learnt from the log: how
 often items were really taken again over how often their buy-again score alone would say, compared within the same
-basket, because people who came back within the hour take few things of any kind.
+basket, because people who came back within the hour take few things of any kind. A basket that follows within a
+session is the same trip rung up twice and teaches nothing.
+
+Right after a purchase the item is hardly wanted at all; it recovers over a thirtieth of its usual interval: within
+hours for bread, over more than a week for a shirt.
 """
 
 from dataclasses import dataclass
@@ -17,12 +21,14 @@ from recsys.registry import registered
 from recsys.retrieval.buy_again import BuyAgain
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates
-from recsys.state import Context, ShopperState
+from recsys.state import SESSION_GAP, Context, ShopperState
 
 INTERVAL_DAYS = np.array([30.0, 60.0, 120.0, 250.0])
 """Borders of the interval classes."""
 ELAPSED_DAYS = np.array([1.0, 3.0, 7.0, 14.0, 30.0, 60.0])
 """Borders of the classes of time since the last purchase."""
+RECOVERY = 1 / 30
+"""Share of the usual interval over which a just-bought item recovers. A prior: logs of a till cannot teach it."""
 _PRIOR_REPEATS = 5.0
 
 
@@ -63,16 +69,17 @@ class Repurchase:
 
     def chances(self, state: ShopperState, item: np.ndarray) -> np.ndarray:
         """Multiplier in (0, 1] for each of `item` [N]: 1 for what the shopper never bought."""
-        bought = state.history.of_type(EventType.PURCHASE)
         factor = np.ones(len(item), np.float32)
-        if not len(bought):
-            return factor
-        order = np.argsort(bought.item, kind="stable")
-        ascending = bought.item[order]
-        place = np.searchsorted(ascending, item, side="right") - 1
-        again = (place >= 0) & (ascending[np.maximum(place, 0)] == item)
-        last = bought.time[order][place[again]]
-        factor[again] = self.multiplier[self.cell(item[again], state.context.at - last)]
+        again, elapsed = _since_bought(state, item)
+        factor[again] = self.multiplier[self.cell(item[again], elapsed)]
+        return factor
+
+    def recovered(self, state: ShopperState, item: np.ndarray) -> np.ndarray:
+        """How far each of `item` [N] has recovered from its last purchase: 0 right after it, 1 later or if never."""
+        factor = np.ones(len(item), np.float32)
+        again, elapsed = _since_bought(state, item)
+        usual = self.interval_days[self.category[item[again]]] * DAY
+        factor[again] = np.minimum(1, elapsed / (RECOVERY * usual))
         return factor
 
     def usual_days(self, item: int) -> float:
@@ -82,6 +89,18 @@ class Repurchase:
     def arrays(self) -> dict[str, np.ndarray]:
         """What the bundle stores; the constructor takes it back."""
         return {"category": self.category, "interval_days": self.interval_days, "multiplier": self.multiplier}
+
+
+def _since_bought(state: ShopperState, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `item` [N] the shopper bought before, and for those the time since in microseconds."""
+    bought = state.history.of_type(EventType.PURCHASE)
+    if not len(bought):
+        return np.zeros(len(item), bool), np.empty(0, np.int64)
+    order = np.argsort(bought.item, kind="stable")
+    ascending = bought.item[order]
+    place = np.searchsorted(ascending, item, side="right") - 1
+    again = (place >= 0) & (ascending[np.maximum(place, 0)] == item)
+    return again, state.context.at - bought.time[order][place[again]]
 
 
 def category_intervals(bought: Histories, category: np.ndarray, *, until: int) -> np.ndarray:
@@ -108,7 +127,8 @@ def _baskets(
     first = bought.moments()
     last = np.append(first[1:], len(bought.events))
     owner = bought.owner()[first]
-    late = np.flatnonzero((bought.events.time[first] >= since) & (first > bought.start[owner]))
+    fresh_trip = np.diff(bought.events.time[first], prepend=0) > SESSION_GAP
+    late = np.flatnonzero((bought.events.time[first] >= since) & (first > bought.start[owner]) & fresh_trip)
     habit = BuyAgain()
     rows = []
     for moment in np.sort(rng.permutation(late)[:most]):
@@ -117,12 +137,5 @@ def _baskets(
         before: Candidates = habit.candidates(state)
         taken = np.isin(before.item, bought.events.item[first[moment] : last[moment]])
         if taken.any():
-            rows.append((before.item, _elapsed(state, before.item), before.score.astype(np.float64), taken))
+            rows.append((before.item, _since_bought(state, before.item)[1], before.score.astype(np.float64), taken))
     return rows
-
-
-def _elapsed(state: ShopperState, item: np.ndarray) -> np.ndarray:
-    """Time since the last purchase of each of `item` [N], all of which were bought."""
-    order = np.argsort(state.history.item, kind="stable")
-    place = np.searchsorted(state.history.item[order], item, side="right") - 1
-    return np.asarray(state.context.at - state.history.time[order][place])

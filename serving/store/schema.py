@@ -44,6 +44,7 @@ _LATEST = f"SELECT {_COLUMNS} FROM events WHERE {{}} ORDER BY occurred_at DESC, 
 _OF_USER = _LATEST.format("user_id = ?")
 _OF_ANONYMOUS = _LATEST.format("anonymous_id = ?")
 _OF_LINKED = _LATEST.format("anonymous_id = ? AND user_id IS NULL")
+_TYPES = {str(event_type): event_type for event_type in EventType}
 _LINKS = "SELECT anonymous_id FROM links WHERE user_id = ? ORDER BY anonymous_id LIMIT 100"
 
 
@@ -166,7 +167,7 @@ def _moment_then_id(row: tuple[Any, ...]) -> tuple[int, str]:
 def _event(row: tuple[Any, ...]) -> Event:
     return Event(
         event_id=row[0],
-        type=EventType(row[1]),
+        type=_TYPES[row[1]],
         occurred_at=row[2],
         user_id=row[3],
         anonymous_id=row[4],

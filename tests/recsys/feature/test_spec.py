@@ -29,6 +29,11 @@ def test_a_length_of_nothing_is_refused() -> None:
         FeatureSpec(max_length=0)
 
 
+def test_a_memory_shorter_than_what_the_encoder_reads_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"features\.memory is 9, less than features\.max_length=10"):
+        FeatureSpec(max_length=10, memory=9)
+
+
 def test_every_type_is_shown_as_known_or_as_the_alias() -> None:
     codes = FeatureSpec(known_types=(EventType.PURCHASE,), type_alias=EventType.PURCHASE).type_codes()
     assert {int(codes[kind.code]) for kind in EventType} == {EventType.PURCHASE.code}

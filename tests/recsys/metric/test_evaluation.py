@@ -64,6 +64,13 @@ def test_a_limit_samples_the_same_cases_for_the_same_seed():
     assert times[0] == times[1] != times[2]
 
 
+def test_states_hold_the_latest_events_but_a_repeat_is_one_of_any_time():
+    log = histories([(1, 1), (2, 2), (3, 3), (1, 5)])
+    (case,) = next_moment_cases(log, since=5 * SECOND, until=9 * SECOND, memory=2)
+    assert case.state.history.item.tolist() == [2, 3]
+    assert case.is_repeat.tolist() == [True]
+
+
 def test_the_figures_of_two_cases_by_hand():
     cases = [case_of(0, [1, 2], [True, False], size=3), case_of(1, [4], [False], size=1)]
     score = evaluate(cases, lambda _: [np.array([0, 15]), np.array([MISS])], draws=0)

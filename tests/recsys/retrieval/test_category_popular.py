@@ -31,7 +31,12 @@ def test_a_view_brings_its_category_by_share_of_the_categorys_sales() -> None:
 
 
 def test_two_categories_share_the_answer_by_what_their_events_say() -> None:
-    assert found((3, 1, ADD), (2, 1, VIEW), at=2) == pytest.approx({3: 2 / 3, 1: 3 / 4 / 3, 2: 1 / 4 / 3})
+    assert found((3, 1, VIEW), (2, 1, VIEW), at=2) == pytest.approx({3: 1 / 2, 1: 3 / 4 / 2, 2: 1 / 4 / 2})
+
+
+def test_a_category_is_settled_by_what_goes_into_the_basket_until_it_is_looked_at_again() -> None:
+    assert found((1, 1, VIEW), (2, 2, ADD), at=3) == {}
+    assert found((1, 1, VIEW), (2, 2, ADD), (1, 3, VIEW), at=4) == pytest.approx({1: 3 / 4, 2: 1 / 4})
 
 
 def test_what_was_looked_at_and_then_bought_is_done_with() -> None:

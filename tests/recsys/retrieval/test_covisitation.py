@@ -1,7 +1,7 @@
 """Co-visitation against counting pair by pair."""
 
 from collections import Counter
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def shares(log: list[list[Row]], relation: Relation, anchor: int, until: int) ->
         beside = (
             [(a, b) for basket in baskets for a, b in product(basket, basket) if a != b]
             if relation is Relation.WITHIN
-            else [pair for one, two in zip(baskets, baskets[1:], strict=False) for pair in product(one, two)]
+            else [pair for one, two in pairwise(baskets) for pair in product(one, two)]
         )
         together.update(b for a, b in beside if a == anchor)
     return {item: count / support for item, count in together.items()}

@@ -1,5 +1,7 @@
 """Intervals by hand, and what is learnt from shops whose habits are known."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -31,11 +33,12 @@ def test_what_was_never_bought_again_is_exposure_that_counts() -> None:
     assert many[1] > 2 * once[1], "fifty who never came back make the interval longer"
 
 
+@cache
 def shop() -> Histories:
-    """Sixty shoppers for 40 weeks: a staple every week, a durable bought once, an extra now and then."""
+    """Many shoppers for 40 weeks: a staple every week, a durable bought once, an extra now and then."""
     rng = np.random.default_rng(0)
     shoppers: list[list[Row]] = []
-    for _ in range(60):
+    for _ in range(400):
         begin, durable = int(rng.integers(7)), int(rng.integers(40))
         rows: list[Row] = []
         for week in range(40):

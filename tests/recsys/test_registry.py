@@ -1,0 +1,61 @@
+"""Which classes a bundle may have built."""
+
+import sys
+
+import pytest
+
+from recsys.errors import BundleError
+from recsys.policy.top_k import TopK
+from recsys.registry import construct, path_of
+
+
+def test_a_registered_class_is_built_from_its_path() -> None:
+    assert isinstance(construct(path_of(TopK), {}), TopK)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "os.system",
+        "builtins.eval",
+        "torch.load",
+        "mlflow.pyfunc.load_model",
+        "recsys.bundle.read_bundle",
+        "recsys.log.writer.write_log",
+        "",
+        "recsys.model",
+    ],
+)
+def test_a_path_outside_the_rooms_is_refused(path: str) -> None:
+    with pytest.raises(BundleError, match="only classes under"):
+        construct(path, {})
+
+
+def test_a_path_outside_the_rooms_is_not_even_imported() -> None:
+    sys.modules.pop("this", None)
+    with pytest.raises(BundleError):
+        construct("this.s", {})
+    assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "recsys.retrieval.flat.pin_threads",
+        "recsys.retrieval.flat.faiss.read_index",
+        "recsys.retrieval.blend.Blend",
+        "recsys.model.sasrec.Block",
+        "recsys.model.sasrec.torch.load",
+        "recsys.model.",
+        "recsys.model.no_such_file.Thing",
+        "recsys.policy.top_k.TopK.choose",
+    ],
+)
+def test_what_is_not_registered_is_refused_within_the_rooms_too(path: str) -> None:
+    with pytest.raises(BundleError, match=r"not a registered class|does not have"):
+        construct(path, {})
+
+
+def test_settings_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(BundleError, match=r"do not fit recsys\.policy\.top_k\.TopK.*surprise"):
+        construct(path_of(TopK), {"surprise": 1})
