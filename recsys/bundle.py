@@ -36,7 +36,7 @@ from recsys.feature.spec import FeatureSpec
 from recsys.recommender import Recommender
 from recsys.registry import construct, path_of
 from recsys.retrieval.blend import Blend
-from recsys.retrieval.flat import pin_threads
+from recsys.retrieval.index.flat import pin_threads
 from recsys.retrieval.repurchase import Repurchase
 from recsys.state import Knowledge
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 if TYPE_CHECKING:
     import torch
 
+    from recsys.data.chunk import SourceChunk
     from recsys.sampler.negatives import Negatives
     from recsys.sequence.batch import SequenceBatch
     from recsys.sequence.histories import Histories
     from recsys.slate import Candidates, Choice
-    from recsys.source.chunk import SourceChunk
     from recsys.state import ShopperState
 
 VectorsOf = Callable[["torch.Tensor"], "torch.Tensor"]

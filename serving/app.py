@@ -3,6 +3,7 @@
 `build` also serves `serve run` and KubeRay files: `import_path: serving.app:build`, `args: {bundle: ..., store: ...}`.
 """
 
+import gc
 import logging
 import os
 
@@ -68,6 +69,10 @@ class Shop:
             history_limit=recommender.features.memory,
             largest_batch=args.largest_batch,
         )
+
+        # What was just loaded stays for good; the collector need not walk through it while shoppers wait.
+        gc.collect()
+        gc.freeze()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_app(self._service, max_concurrent=self._max_concurrent)

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from recsys.clock import DAY, HOUR, parse_instant
+from recsys.data.chunk import SourceChunk
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA
-from recsys.source.chunk import SourceChunk
 
 START = parse_instant("2024-01-01")
 CATEGORIES = 6

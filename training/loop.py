@@ -57,14 +57,17 @@ def run(recipe: Recipe, console: Console) -> Path:
             data_end=dataset.end - 1,
             facts=known,
         )
-        recommender = with_statistics(recommender, recipe, dataset, until=dataset.since)
-        recommender = with_tuned_weights(recommender, validation, console)
-        recommender = with_statistics(recommender, recipe, dataset, until=dataset.cutoff)
-        rows = compare(test, recommender, dataset, seed=recipe.seed)
+        with console.status("fitting the blend on the validation window ..."):
+            recommender = with_statistics(recommender, recipe, dataset, until=dataset.since)
+            recommender = with_tuned_weights(recommender, validation, console)
+        with console.status(f"ranking the whole catalogue for {len(test):,} baskets, row by row ..."):
+            recommender = with_statistics(recommender, recipe, dataset, until=dataset.cutoff)
+            rows = compare(test, recommender, dataset, seed=recipe.seed)
         print_table(rows, console, title=protocol_of(recipe, test))
         tracker.log({**tracked(rows), **training}, step=0)
 
-        recommender = with_statistics(recommender, recipe, dataset, until=dataset.end)
+        with console.status("counting the crowd up to the end of the log ..."):
+            recommender = with_statistics(recommender, recipe, dataset, until=dataset.end)
         metrics = metrics_json(rows, training, protocol=protocol_of(recipe, test))
         return _released(recommender, recipe, metrics, rows, tracker, console)
 

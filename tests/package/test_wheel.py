@@ -97,7 +97,7 @@ def test_every_command_starts_from_a_directory_with_a_decoy_package(installed: I
 
 def test_the_command_finds_its_settings_beside_a_decoy_package(installed: Installed, decoy: Path):
     settings = installed.run("recsys-train", "data=table", "--cfg", "job", cwd=decoy)
-    assert "recsys.source.table.TableSource" in settings
+    assert "recsys.data.table.TableSource" in settings
 
 
 def test_the_module_runs_from_another_directory(installed: Installed, elsewhere: Path):

@@ -41,8 +41,8 @@ def test_a_path_outside_the_rooms_is_not_even_imported() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "recsys.retrieval.flat.pin_threads",
-        "recsys.retrieval.flat.faiss.read_index",
+        "recsys.retrieval.index.flat.pin_threads",
+        "recsys.retrieval.index.flat.faiss.read_index",
         "recsys.retrieval.blend.Blend",
         "recsys.model.sasrec.Block",
         "recsys.model.sasrec.torch.load",

@@ -22,7 +22,7 @@ FILES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROO
 GROUPED = [name for name in FILES if "/" in name]
 MAINS = [name for name in FILES if "/" not in name]
 ROOMS = {
-    "data": "recsys.source",
+    "data": "recsys.data",
     "index": "recsys.retrieval",
     **dict.fromkeys(("trainer", "tracker"), "training.{group}"),
     **dict.fromkeys(("store",), "serving.{group}"),

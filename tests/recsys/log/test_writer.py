@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from recsys.clock import DAY, HOUR
+from recsys.data.chunk import SourceChunk
 from recsys.errors import ConfigError, DataError, RecsysError, SourceError
 from recsys.event import QUARANTINE_SCHEMA, EventType
 from recsys.log.reader import EventLog
 from recsys.log.writer import log_folder, write_log
-from recsys.source.chunk import SourceChunk
 from tests.recsys.by_hand import event_table, items_table
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recsys.data.tabular.convert import as_instant, as_number, as_text
+from recsys.data.tabular.files import TableFile
 from recsys.event import ITEM_SCHEMA
-from recsys.source.tabular.convert import as_instant, as_number, as_text
-from recsys.source.tabular.files import TableFile
 
 _log = logging.getLogger(__name__)
 _NO = ("false", "0", "no", "n", "f")

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from recsys.data.tabular.block import Block, Refusal
+from recsys.data.tabular.convert import piecewise
 from recsys.errors import SourceError
-from recsys.source.tabular.block import Block, Refusal
-from recsys.source.tabular.convert import piecewise
 
 BLOCK_ROWS = 65_536
 

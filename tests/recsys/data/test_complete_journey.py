@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys.clock import parse_instant
+from recsys.data import complete_journey
+from recsys.data.complete_journey import CompleteJourney
 from recsys.errors import SourceError
 from recsys.log.reader import EventLog
 from recsys.log.writer import write_log
-from recsys.source import complete_journey
-from recsys.source.complete_journey import CompleteJourney
 
 EVENING, LATER = datetime(2017, 12, 5, 3, 30), datetime(2017, 12, 20, 18)  # noqa: DTZ001
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from recsys.data.tabular.block import Block
+from recsys.data.tabular.delimited import DelimitedFile
+from recsys.data.tabular.parquet import ParquetTable
 from recsys.errors import SourceError
-from recsys.source.tabular.block import Block
-from recsys.source.tabular.delimited import DelimitedFile
-from recsys.source.tabular.parquet import ParquetTable
 
 _PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 _WILDCARDS = frozenset("*?[")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys.data.tabular.delimited import DelimitedFile
 from recsys.errors import SourceError
 from recsys.event import QUARANTINE_SCHEMA
-from recsys.source.tabular.delimited import DelimitedFile
-from tests.recsys.source.small_logs import HEADER, events, refused, single, source, write
+from tests.recsys.data.small_logs import HEADER, events, refused, single, source, write
 
 DAMAGED = {
     10: ("yesterday,buy,ann,i1,1,2.00,", "time is unreadable"),
@@ -64,7 +64,7 @@ def test_the_same_damage_is_found_when_the_file_comes_in_small_pieces(tmp_path, 
     path = damaged_file(tmp_path / "log.csv")
     whole = source(path)
     expected = refused(whole), [event["event_id"] for event in events(whole)]
-    monkeypatch.setattr("recsys.source.tabular.delimited.BLOCK_BYTES", 500)
+    monkeypatch.setattr("recsys.data.tabular.delimited.BLOCK_BYTES", 500)
     assert len(list(whole.chunks())) > 20
     assert (refused(whole), [event["event_id"] for event in events(whole)]) == expected
 
@@ -115,7 +115,7 @@ def test_whatever_stands_in_a_file_every_line_is_an_event_or_in_quarantine(tmp_p
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recsys.source.tabular.delimited.BLOCK_BYTES", block)
+        patch.setattr("recsys.data.tabular.delimited.BLOCK_BYTES", block)
         chunks = list(source(path).chunks())
     rows_of_file = [n for n, line in enumerate(content.split(b"\n"), 1) if n > 1 and line.removesuffix(b"\r")]
     assert sum(chunk.rows_in for chunk in chunks) == len(rows_of_file)
@@ -131,8 +131,8 @@ def test_whatever_stands_in_a_file_every_line_is_an_event_or_in_quarantine(tmp_p
 
 
 def test_a_line_without_end_stops_reading_before_memory_does(tmp_path, monkeypatch):
-    monkeypatch.setattr("recsys.source.tabular.delimited._LONGEST_LINE", 1000)
-    monkeypatch.setattr("recsys.source.tabular.delimited.BLOCK_BYTES", 100)
+    monkeypatch.setattr("recsys.data.tabular.delimited._LONGEST_LINE", 1000)
+    monkeypatch.setattr("recsys.data.tabular.delimited.BLOCK_BYTES", 100)
     (tmp_path / "log.csv").write_bytes(HEADER.encode() + b"\n" + b"x" * 5000)
     with pytest.raises(SourceError, match="is it a text table"):
         list(DelimitedFile(path=tmp_path / "log.csv", origin="log.csv").blocks(["who"]))

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.clock import parse_instant
+from recsys.data.chunk import SourceChunk
+from recsys.data.tabular.block import Block, Refusal, quarantine
+from recsys.data.tabular.convert import INSTANT, as_instant, as_number, as_text, as_whole
 from recsys.event import EVENT_SCHEMA, EventType
-from recsys.source.chunk import SourceChunk
-from recsys.source.tabular.block import Block, Refusal, quarantine
-from recsys.source.tabular.convert import INSTANT, as_instant, as_number, as_text, as_whole
 
 EARLIEST = parse_instant("1990-01-01")
 """Older stamps are a unit mistaken (seconds read as milliseconds), not a visit."""

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from recsys.data.tabular.block import Block, Refusal
 from recsys.errors import SourceError
-from recsys.source.tabular.block import Block, Refusal
 
 BLOCK_BYTES = 8 * 2**20
 _LONGEST_LINE = 64 * 2**20

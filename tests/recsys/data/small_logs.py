@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from recsys.clock import ManualClock, parse_instant
-from recsys.source.chunk import SourceChunk
-from recsys.source.table import TableSource
+from recsys.data.chunk import SourceChunk
+from recsys.data.table import TableSource
 
 HEADER = "when,what,who,item,units,price,note"
 COLUMNS = {

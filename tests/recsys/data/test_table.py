@@ -10,7 +10,7 @@ from recsys.clock import ManualClock, parse_instant, to_datetime
 from recsys.errors import ConfigError, SourceError
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA
 from recsys.log.writer import write_log
-from tests.recsys.source.small_logs import COLUMNS, HEADER, events, refused, single, source, write
+from tests.recsys.data.small_logs import COLUMNS, HEADER, events, refused, single, source, write
 
 
 def test_a_row_becomes_an_event_in_canonical_words(tmp_path):

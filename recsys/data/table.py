@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.clock import DAY, Clock, SystemClock, parse_instant
+from recsys.data.chunk import SourceChunk
+from recsys.data.tabular.convert import TIME_FORMATS
+from recsys.data.tabular.events import EventMapping
+from recsys.data.tabular.files import TableFile, digest_of, open_files, require_columns
+from recsys.data.tabular.items import ItemMapping, with_defaults
 from recsys.errors import ConfigError
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, EventType
-from recsys.source.chunk import SourceChunk
-from recsys.source.tabular.convert import TIME_FORMATS
-from recsys.source.tabular.events import EventMapping
-from recsys.source.tabular.files import TableFile, digest_of, open_files, require_columns
-from recsys.source.tabular.items import ItemMapping, with_defaults
 
 Names = str | Sequence[str]
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.errors import BundleError
-from recsys.retrieval.flat import FlatIndex
+from recsys.retrieval.index.flat import FlatIndex
 
 
 def built(items: int, seed: int = 0) -> tuple[FlatIndex, np.ndarray]:
