@@ -100,13 +100,16 @@ def unlike_the_first_slate(slate: Sequence[Item]) -> tuple[str, list[Item]]:
 
 
 def _table(slate: Sequence[Item], before: Sequence[Item]) -> Table:
-    table = Table(show_edge=False)
-    for heading, width in (("#", 3), ("", 4), ("item", 34), ("category", 26), ("price", 7), ("why", 48)):
-        table.add_column(heading, max_width=width, no_wrap=True, justify="right" if heading in "#price" else "left")
+    table = Table(show_edge=False, expand=True)
+    table.add_column("#", min_width=2, justify="right")
+    table.add_column("", min_width=3)
+    table.add_column("item", ratio=5, no_wrap=True)
+    table.add_column("category", ratio=3, no_wrap=True)
+    table.add_column("why", ratio=7)
     for place, item in enumerate(slate[:_SHOWN]):
-        price = "" if item["price"] is None else f"{item['price']:.2f}"
-        cells = (str(place + 1), _change(place, rank(item, before), bool(before)))
-        table.add_row(*cells, *map(escape, (item["title"], category_of(item), price, item["reason"])))
+        change = _change(place, rank(item, before), bool(before))
+        leaf = item["category"][:_DEPTH][-1] if item["category"] else ""
+        table.add_row(str(place + 1), change, *map(escape, (item["title"], leaf, item["reason"])))
     return table
 
 

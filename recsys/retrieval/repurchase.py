@@ -7,8 +7,8 @@ often items were really taken again over how often their buy-again score alone w
 basket, because people who came back within the hour take few things of any kind. A basket that follows within a
 session is the same trip rung up twice and teaches nothing.
 
-Right after a purchase the item is hardly wanted at all; it recovers over a thirtieth of its usual interval: within
-hours for bread, over more than a week for a shirt.
+Right after a purchase the item is hardly wanted at all. It recovers the slower the longer its interval is, over
+interval squared: an hour for what is bought every three weeks, almost three weeks for what is bought once a year.
 """
 
 from dataclasses import dataclass
@@ -27,8 +27,9 @@ INTERVAL_DAYS = np.array([30.0, 60.0, 120.0, 250.0])
 """Borders of the interval classes."""
 ELAPSED_DAYS = np.array([1.0, 3.0, 7.0, 14.0, 30.0, 60.0])
 """Borders of the classes of time since the last purchase."""
-RECOVERY = 1 / 30
-"""Share of the usual interval over which a just-bought item recovers. A prior: logs of a till cannot teach it."""
+RECOVERY_DAYS = 9_000.0
+"""A just-bought item recovers over its usual interval squared, divided by this. A prior: the log of a till, where one
+trip is often rung up twice, cannot teach it; on The Complete Journey it costs 0.001 +- 0.0015 of validation NDCG@10."""
 _PRIOR_REPEATS = 5.0
 
 
@@ -78,8 +79,8 @@ class Repurchase:
         """How far each of `item` [N] has recovered from its last purchase: 0 right after it, 1 later or if never."""
         factor = np.ones(len(item), np.float32)
         again, elapsed = _since_bought(state, item)
-        usual = self.interval_days[self.category[item[again]]] * DAY
-        factor[again] = np.minimum(1, elapsed / (RECOVERY * usual))
+        usual_days = self.interval_days[self.category[item[again]]]
+        factor[again] = np.minimum(1, elapsed / DAY * RECOVERY_DAYS / usual_days**2)
         return factor
 
     def usual_days(self, item: int) -> float:

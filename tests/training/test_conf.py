@@ -23,7 +23,7 @@ GROUPED = [name for name in FILES if "/" in name]
 MAINS = [name for name in FILES if "/" not in name]
 ROOMS = {
     "data": "recsys.data",
-    "index": "recsys.retrieval",
+    "index": "recsys.retrieval.index",
     **dict.fromkeys(("trainer", "tracker"), "training.{group}"),
     **dict.fromkeys(("store",), "serving.{group}"),
 }

@@ -69,10 +69,10 @@ def bought_yesterday(*, unit: int = DAY) -> ShopperState:
 
 
 def model() -> Repurchase:
-    """Whatever was bought a day ago sinks to a tenth; with an interval of thirty days it has recovered by then."""
+    """Whatever was bought a day ago sinks to a tenth; with an interval of 60 days it recovers in 0.4 days."""
     multiplier = np.ones((5, 7), np.float32)
     multiplier[:, :2] = 0.1
-    return Repurchase(np.array([0, 1, 1]), np.array([30.0, 30.0], np.float32), multiplier)
+    return Repurchase(np.array([0, 1, 1]), np.array([60.0, 60.0], np.float32), multiplier)
 
 
 def test_what_was_just_bought_sinks_by_the_learnt_chance() -> None:
@@ -88,8 +88,8 @@ def test_the_part_of_a_score_that_knows_of_the_purchase_does_not_sink_again() ->
     np.testing.assert_allclose(choice.score, [0.4 + 0.1 * 0.1, 0.2], rtol=1e-6)
 
 
-def test_everything_waits_for_the_item_to_recover_over_a_thirtieth_of_its_interval() -> None:
+def test_everything_waits_for_the_item_to_recover_over_its_interval_squared() -> None:
     found = Candidates(np.array([1]), np.array([0.8], np.float32), timed=np.array([0.8], np.float32))
-    six_hours_later = bought_yesterday(unit=DAY // 4)
-    choice = TopK(repurchase=model()).choose(found, six_hours_later, count=1, rng=np.random.default_rng(0))
+    a_tenth_of_a_day_later = bought_yesterday(unit=DAY // 10)
+    choice = TopK(repurchase=model()).choose(found, a_tenth_of_a_day_later, count=1, rng=np.random.default_rng(0))
     np.testing.assert_allclose(choice.score, [0.8 / 4], rtol=1e-6)
