@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import sys
 import uuid
 from pathlib import Path
@@ -16,12 +17,13 @@ from rich.console import Console
 from recsys.errors import RecsysError
 from serving.launch import assemble, running
 from serving.play import Play
-from serving.serve import wait_for_signal
+from serving.serve import asked_to_stop
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="serve")
 def main(config: DictConfig) -> None:
     """Serve, play, go on serving."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console()
     config.clock = "data_end"
     config.store.path = str(Path(config.outputs, "demo", f"events-{uuid.uuid4().hex[:8]}.db"))
@@ -32,12 +34,15 @@ def main(config: DictConfig) -> None:
                 play = Play(http, console)
                 play.run()
             if os.environ.get("DEMO_EXIT") != "1":
+                asked = asked_to_stop()
                 console.print(f"\nThe API and its documentation: {server.address}/docs")
                 console.print(f"The experiments: mlflow ui --backend-store-uri {config.release.tracking_uri}")
                 console.print("Serving until Ctrl-C.")
-                wait_for_signal()
+                asked.wait()
     except RecsysError as failure:
         sys.exit(f"error: {failure}")
+    except KeyboardInterrupt:
+        sys.exit("stopped in the middle of the play")
     sys.exit(f"{len(play.broken)} promises were broken" if play.broken else 0)
 
 

@@ -20,8 +20,9 @@ def main(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with running(*assemble(config)) as server:
+            asked = asked_to_stop()
             _console.print(f"answering at {server.address}  (documentation: {server.address}/docs, stop with Ctrl-C)")
-            wait_for_signal()
+            asked.wait()
             _console.print("finishing the requests on their way ...")
     except RecsysError as failure:
         sys.exit(f"error: {failure}")
@@ -29,12 +30,12 @@ def main(config: DictConfig) -> None:
         sys.exit("stopped before it was ready")
 
 
-def wait_for_signal() -> None:
-    """Return when the process is asked to stop; a second Ctrl-C does not interrupt the stopping."""
+def asked_to_stop() -> threading.Event:
+    """Set once the process is asked to stop; a second Ctrl-C does not interrupt the stopping."""
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
-    asked.wait()
+    return asked
 
 
 if __name__ == "__main__":

@@ -177,10 +177,13 @@ def _pairs(
 
 
 def question_batch(states: "list[ShopperState]", spec: FeatureSpec) -> SequenceBatch:
-    """What the encoder reads to answer `states` [B]; query b belongs to state b."""
+    """What the encoder reads to answer `states` [B]; query b belongs to state b.
+
+    With `QueryKind.LAST`, which is trained without ties, events that share an instant online are masked by time.
+    """
     stream = question_stream(states, spec)
     empty = np.diff(stream.start) == 0
     if empty.any():
         raise ConfigError("features.query=last cannot ask for a shopper without history; use features.query=token")
-    ordered = spec.query is QueryKind.LAST
+    ordered = spec.query is QueryKind.LAST and bool(stream.moment[-1] + 1 == len(stream.moment))
     return collate(stream, stream.start[:-1], stream.start[1:], target_from=None, ordered=ordered)

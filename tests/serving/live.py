@@ -54,7 +54,7 @@ class LiveServer:
     def start(self) -> None:
         """Start without waiting."""
         environment = os.environ | {"PYTHONPATH": str(_ROOT)}
-        with (self.folder / "output.txt").open("ab") as output:
+        with (self.folder / "output.txt").open("wb") as output:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self.folder,

@@ -71,13 +71,14 @@ class SingleTrainer:
         generator = torch.Generator(device).manual_seed(seed)
         optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate, fused=True)
         steps = [len(loader.batches(seed=seed, epoch=epoch)) for epoch in range(self.epochs)]
+        total = sum(steps) + 1
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=self.learning_rate, total_steps=sum(steps) + 1, pct_start=self.warmup
+            optimizer, max_lr=self.learning_rate, total_steps=total, pct_start=max(self.warmup, 2 / total)
         )
         began, tokens, best, quality, kept = time.monotonic(), 0, {}, -1.0, 0
         for epoch in range(self.epochs):
             watch.epoch_began(epoch=epoch, epochs=self.epochs, steps=steps[epoch])
-            total, epoch_tokens, epoch_began = 0.0, 0, time.monotonic()
+            losses, epoch_tokens, epoch_began = 0.0, 0, time.monotonic()
             for step, batch in enumerate(_on(device, loader.epoch(seed=seed, epoch=epoch))):
                 value = _step(encoder, batch, loss, sampler, optimizer, generator, self.clip_norm)
                 schedule.step()
@@ -86,14 +87,14 @@ class SingleTrainer:
                         f"the loss became {value} in epoch {epoch + 1}, batch {step + 1}; "
                         f"lower trainer.learning_rate={self.learning_rate}"
                     )
-                total += value
+                losses += value
                 epoch_tokens += batch.tokens
                 watch.stepped(loss=value, tokens_per_s=epoch_tokens / (time.monotonic() - epoch_began))
             rate = epoch_tokens / (time.monotonic() - epoch_began)
             tokens += epoch_tokens
             module.to("cpu").eval()
             reached = watch.validate()
-            watch.epoch_ended(epoch=epoch, loss=total / steps[epoch], tokens_per_s=rate, quality=reached)
+            watch.epoch_ended(epoch=epoch, loss=losses / steps[epoch], tokens_per_s=rate, quality=reached)
             if reached >= quality:
                 quality, kept = reached, epoch + 1
                 best = {name: tensor.clone() for name, tensor in module.state_dict().items()}

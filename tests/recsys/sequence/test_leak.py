@@ -140,3 +140,15 @@ def test_an_earlier_event_does_change_the_answer() -> None:
 
 def test_the_hour_of_the_question_changes_the_answer() -> None:
     assert not torch.allclose(ask([(1, 1)], 5), ask([(1, 1)], 5 + 3 * 3600))
+
+
+def test_asking_at_the_last_event_lets_no_event_of_its_own_moment_in() -> None:
+    features = spec(max_length=40, query="last")
+    encoder = small_encoder(features)
+
+    def ask_last(*rows: Row) -> torch.Tensor:
+        with torch.inference_mode():
+            return encoder(question_batch([ShopperState(history(*rows), Context(at=9 * SECOND))], features))
+
+    assert torch.equal(ask_last((1, 1), (2, 5), (3, 5)), ask_last((1, 1), (4, 5), (3, 5)))
+    assert not torch.equal(ask_last((1, 1), (2, 4), (3, 5)), ask_last((1, 1), (4, 4), (3, 5)))

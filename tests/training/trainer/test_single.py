@@ -76,6 +76,13 @@ def test_where_nothing_can_be_validated_the_last_epoch_is_kept() -> None:
     assert measured["kept_epoch"] == 3
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_a_warm_up_of_a_single_step_breaks_nothing(epochs: int) -> None:
+    steps = epochs * len(loader().batches(seed=0, epoch=0)) + 1
+    _, measured = fitted(Notes(), epochs=epochs, warmup=1 / steps)
+    assert measured["epochs"] == epochs
+
+
 def test_a_run_out_of_time_ends_after_the_epoch_and_says_so() -> None:
     watch = Notes()
     _, measured = fitted(watch, epochs=3, minutes=0.0)
