@@ -63,7 +63,10 @@ def write_bundle(recommender: Recommender, folder: Path, *, metrics: Mapping[str
     try:
         partial.mkdir(parents=True)
         encoder = recommender.encoder
-        assert isinstance(encoder, nn.Module)
+        if not isinstance(encoder, nn.Module):
+            raise BundleError(
+                f"the encoder {type(encoder).__name__} is not a torch module; its weights cannot be stored"
+            )
         _write_json(partial / "spec.json", _spec(recommender))
         save_tensors(
             {n: t.contiguous().cpu() for n, t in encoder.state_dict().items()}, partial / "weights.safetensors"
@@ -134,7 +137,7 @@ def _spec(recommender: Recommender) -> dict[str, Any]:
         "encoder": _described(encoder),
         "features": recommender.features.to_json(),
         "index": _described(index),
-        "policy": {**_described(policy), "repurchase": getattr(policy, "repurchase", None) is not None},
+        "policy": {**_described(policy), "repurchase": policy.repurchase is not None},
         "sources": [_described(source) for source in blend.sources],
         "weights": {str(knowledge): dict(weights) for knowledge, weights in blend.weights.items()},
         "depth": blend.depth,
@@ -154,7 +157,7 @@ def _arrays(recommender: Recommender) -> dict[str, np.ndarray]:
         for number, source in enumerate(recommender.blend.sources)
         for name, values in source.arrays().items()
     }
-    repurchase = getattr(recommender.policy, "repurchase", None)
+    repurchase = recommender.policy.repurchase
     if repurchase is not None:
         arrays.update({f"repurchase.{name}": np.ascontiguousarray(v) for name, v in repurchase.arrays().items()})
     return arrays
@@ -168,6 +171,11 @@ def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
     encoder.eval()
     index = _made(spec["index"])
     index.load(folder / "index.faiss")
+    if not len(index) == catalogue.size - 1 == spec["items"]:
+        raise BundleError(
+            f"{folder} does not fit together: index.faiss holds {len(index)} items, catalogue.parquet "
+            f"{catalogue.size - 1}, spec.json says {spec['items']}; fetch the bundle again"
+        )
     arrays = load_arrays(folder / "arrays.safetensors")
     sources = [_made(part, **_under(arrays, f"source.{number}.")) for number, part in enumerate(spec["sources"])]
     repurchase = Repurchase(**_under(arrays, "repurchase.")) if spec["policy"]["repurchase"] else None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from recsys.data.chunk import SourceChunk
+    from recsys.retrieval.repurchase import Repurchase
     from recsys.sampler.negatives import Negatives
     from recsys.sequence.batch import SequenceBatch
     from recsys.sequence.histories import Histories
@@ -97,6 +98,10 @@ class Index(Protocol):
         """Index `vectors` [V, D] float32; row 0 is left out."""
         ...
 
+    def __len__(self) -> int:
+        """How many items it holds."""
+        ...
+
     def search(self, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Scores [B, K] float32 and catalogue indices [B, K] int64 of `query` [B, D], best first."""
         ...
@@ -146,9 +151,13 @@ class CandidateSource(Protocol):
 
 
 class Policy(Protocol):
-    """Chooses the slate from scored candidates; may explore, and then says with what propensity."""
+    """Chooses the slate from scored candidates; may explore, and then says with what propensity.
+
+    Made with `repurchase=`, what was learnt about taking things again; None before anything was.
+    """
 
     name: str
+    repurchase: "Repurchase | None"
 
     def choose(
         self, candidates: "Candidates", state: "ShopperState", *, count: int, rng: np.random.Generator

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from recsys.catalogue import Catalogue
-from recsys.clock import DAY
+from recsys.clock import MINUTE
 from recsys.errors import ConfigError, UnknownItemError
 from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
@@ -144,7 +144,7 @@ class Recommender:
             Event(
                 event_id=f"given-{place:06d}",
                 type=EventType.VIEW,
-                occurred_at=self.data_end - (len(given) - 1 - place) * DAY // 1440,
+                occurred_at=self.data_end - (len(given) - 1 - place) * MINUTE,
                 item_id=entry,
             )
             if isinstance(entry, str)

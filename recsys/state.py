@@ -12,7 +12,7 @@ import numpy as np
 
 from recsys.catalogue import UNKNOWN, Catalogue
 from recsys.clock import MINUTE
-from recsys.event import EVENT_TYPE_OF_CODE, INTERACTIONS, Event, EventType
+from recsys.event import INTERACTIONS, Event, EventType
 
 SESSION_GAP = 30 * MINUTE
 
@@ -128,14 +128,13 @@ class ShopperState:
     @property
     def basket(self) -> frozenset[int]:
         """Indices of the items in the open basket: added, and since neither removed nor bought."""
-        inside: set[int] = set()
-        for item, code in zip(self.history.item.tolist(), self.history.type.tolist(), strict=True):
-            event_type = EVENT_TYPE_OF_CODE[code]
-            if event_type is EventType.ADD_TO_CART:
-                inside.add(item)
-            elif event_type in _BASKET_TYPES:
-                inside.discard(item)
-        return frozenset(inside - {UNKNOWN})
+        moves = self.history.of_type(*_BASKET_TYPES)
+        added = moves.type == EventType.ADD_TO_CART.code
+        if not added.any():
+            return frozenset()
+        order = np.lexsort((~added, moves.time))  # within one instant things go in before they go out
+        inside = dict(zip(moves.item[order].tolist(), added[order].tolist(), strict=True))
+        return frozenset(item for item, is_in in inside.items() if is_in and item != UNKNOWN)
 
     @property
     def knowledge(self) -> Knowledge:

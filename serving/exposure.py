@@ -13,15 +13,19 @@ class ExposureLog:
     """Collects exposures and writes them in the background, at most `waiting` at a time in memory.
 
     Answers never wait for it and never fail because of it: what cannot be written is counted in `lost` and logged.
-    `close` writes the rest; a process killed outright loses what the last moments had not yet written.
+    They are gathered for `gather_s` before they are written, so that the answer leaves first and one transaction
+    holds many. `close` writes the rest; a process killed outright loses what it was still gathering.
     """
 
-    def __init__(self, store: OnlineStore, *, waiting: int = 10_000, largest: int = 256) -> None:
+    def __init__(
+        self, store: OnlineStore, *, waiting: int = 10_000, largest: int = 256, gather_s: float = 0.05
+    ) -> None:
         self.lost = 0
         self.written = 0
         self._store = store
         self._limit = waiting
         self._largest = largest
+        self._gather_s = gather_s
         self._pending: list[Exposure] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -41,6 +45,7 @@ class ExposureLog:
 
     async def _write(self) -> None:
         while self._pending:
+            await asyncio.sleep(self._gather_s)
             batch, self._pending = self._pending[: self._largest], self._pending[self._largest :]
             try:
                 await self._store.record_exposures(batch)

@@ -19,6 +19,7 @@ from recsys.catalogue import Catalogue, Item
 from recsys.clock import SECOND, Clock
 from recsys.errors import RecsysError
 from recsys.event import Event, EventType
+from recsys.sequence.stream import latest_moments
 from recsys.slate import Slate, SlateItem
 from recsys.state import Context, History, Knowledge, ShopperState
 from serving.batching import Batching
@@ -138,7 +139,7 @@ class Answering:
         try:
             async with asyncio.timeout(self._store_timeout_s):
                 return await self._store.history(
-                    user_id=question.user_id, anonymous_id=question.anonymous_id, limit=self._history_limit
+                    user_id=question.user_id, anonymous_id=question.anonymous_id, limit=self._history_limit + 1
                 ), None
         except (RecsysError, TimeoutError):
             return [], "the shopper's history could not be read; answered from the request alone"
@@ -154,7 +155,7 @@ class Answering:
             store=question.store,
             item=catalogue.index_of(question.item_id),
         )
-        history = History.of_events(events, catalogue=catalogue, before=at)
+        history = latest_moments(History.of_events(events, catalogue=catalogue, before=at), self._history_limit)
         exclude = frozenset(catalogue.index_of(item_id) for item_id in question.exclude)
         return ShopperState(history, context, exclude)
 

@@ -37,8 +37,9 @@ def with_tuned_weights(recommender: Recommender, cases: Sequence[Case], console:
     Sources that never spoke there (views cannot, in a log of purchases) keep their prior weights.
     """
     known = [case for case in cases if case.state.knowledge is Knowledge.KNOWN]
-    if not known:
-        console.print("no known shopper in the validation window: the blend keeps its prior weights")
+    weights = recommender.blend.weights.get(Knowledge.KNOWN, {})
+    if not known or not weights:
+        console.print("no known shopper to fit the blend to: it keeps its prior weights")
         return recommender
     blend, policy, rng = recommender.blend, recommender.policy, np.random.default_rng(0)
     found = recommender.retrieve([case.state for case in known])
@@ -55,7 +56,6 @@ def with_tuned_weights(recommender: Recommender, cases: Sequence[Case], console:
 
         return evaluate(known, rank, draws=0).ndcg10
 
-    weights = blend.weights[Knowledge.KNOWN]
     spoke = {name for candidates in gathered for name in candidates}
     tuned, reached = tune(weights, quality, free=[name for name in weights if name in spoke])
     shown = ", ".join(f"{name} {weight:.3g}" for name, weight in tuned.items())

@@ -38,6 +38,11 @@ def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
                 raise
             _say(f"{type(cause).__name__}: {cause}")
             sys.exit(1)
+        except OSError as error:
+            if error.filename is None and error.errno is None:
+                raise
+            _say(f"{error}; make room or choose a folder that can be written with outputs=...")
+            sys.exit(1)
         except KeyboardInterrupt:
             Console(stderr=True).print("interrupted; nothing half-written was left behind", style="yellow")
             sys.exit(130)

@@ -1,6 +1,8 @@
 """Learning, top to bottom: source -> log -> split -> features -> encoder -> evaluation -> bundle -> registry."""
 
 from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ def run(recipe: Recipe, console: Console) -> Path:
     from the validation window. The bundle's statistics (popularity, co-visitation, intervals) are then counted once
     more up to the log's end, so that a release starts with the latest crowd; the table is from before that.
     """
+    recipe = replace(recipe, index=deepcopy(recipe.index), retrieval=deepcopy(recipe.retrieval))  # a run alters them
     summary = write_log(recipe.data, recipe.log_folder)
     print_log(summary, recipe.log_folder, console)
     digest = recipe_digest(recipe.settings, summary.fingerprint)
@@ -100,7 +103,7 @@ def _released(
     console: Console,
 ) -> Path:
     """Write the bundle and, if asked to, make it the champion."""
-    stamp = to_datetime(SystemClock().now()).strftime("%Y%m%dT%H%M%S")
+    stamp = to_datetime(SystemClock().now()).strftime("%Y%m%dT%H%M%S.%f")
     folder = recipe.outputs / "bundles" / f"{recipe.data.name}-{stamp}"
     recommender = write_bundle(recommender, folder, metrics=metrics)
     console.print(f"bundle {recommender.model_version}: {folder}", soft_wrap=True)

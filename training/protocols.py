@@ -30,10 +30,6 @@ class Tracker(Protocol):
         """Metrics at a step."""
         ...
 
-    def artifact(self, path: Path) -> None:
-        """Keep a file or directory with the run."""
-        ...
-
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
         """Register the bundle and make it the champion; the version, or None where there is no registry."""
         ...

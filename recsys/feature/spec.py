@@ -32,7 +32,7 @@ class FeatureSpec:
 
     Args:
         time_zone: the shop's zone, in which hour and weekday are read.
-        max_length: L, the most events of a history that the encoder sees.
+        max_length: L, the most events of a history that the encoder sees (the query token counts as one).
         memory: the most events of a shopper that any part of an answer sees, offline as online; the latest ones.
         query: see `QueryKind`.
         calendar: whether hour, weekday and the gap to the moment before are features (off where a log has only order).
@@ -53,8 +53,8 @@ class FeatureSpec:
         object.__setattr__(self, "query", QueryKind(self.query))
         object.__setattr__(self, "known_types", tuple(EventType(t) for t in self.known_types))
         object.__setattr__(self, "type_alias", EventType(self.type_alias))
-        if self.max_length < 1:
-            raise ConfigError(f"features.max_length is {self.max_length}; it must be at least 1")
+        if self.max_length < 2:
+            raise ConfigError(f"features.max_length is {self.max_length}; it must be at least 2")
         if self.memory < self.max_length:
             raise ConfigError(
                 f"features.memory is {self.memory}, less than features.max_length={self.max_length}; raise the memory"

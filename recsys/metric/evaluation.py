@@ -18,6 +18,7 @@ from recsys.event import EventType
 from recsys.metric.interval import shopper_bootstrap
 from recsys.metric.ranking import MISS, ndcg, recall, reciprocal_rank
 from recsys.sequence.histories import Histories
+from recsys.sequence.stream import latest_moments
 from recsys.state import Context, ShopperState
 
 Ranker = Callable[[Sequence["Case"]], list[np.ndarray]]
@@ -74,7 +75,9 @@ def _case(histories: Histories, shopper: int, first: int, last: int, is_wanted: 
     history = histories.events[begin:first]
     taken = histories.events.item[first:last][is_wanted[first:last]]
     target = np.unique(taken[taken != UNKNOWN])
-    state = ShopperState(history[-memory:] if memory else history, Context(at=int(histories.events.time[first])))
+    state = ShopperState(
+        latest_moments(history, memory) if memory else history, Context(at=int(histories.events.time[first]))
+    )
     size = len(target) + int(np.count_nonzero(taken == UNKNOWN))
     return Case(state, shopper, target, np.isin(target, history.item[is_wanted[begin:first]]), size)
 

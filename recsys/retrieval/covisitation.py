@@ -54,7 +54,7 @@ class CoVisitation:
 
     def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
         """Count the pairs in the events before `until`."""
-        known = histories.before(until).interactions()
+        known = histories.before(until).interactions().once_per_moment()
         left, right, count = _count_pairs(known, items, self.relation)
         support = np.bincount(known.events.item, minlength=items)
         kept = count >= self.least

@@ -61,7 +61,8 @@ class Habit:
         since = until - self.window_days * DAY
         self._learnt = _item_facts(bought.before(since), items, since, category)
         examples = self._examples(bought, since)
-        network = _fitted(examples, self.hidden) if examples else _by_recency(self.hidden)
+        telling = np.array([n for n, e in enumerate(examples) if e.taken.any() and not e.taken.all()], np.int64)
+        network = _fitted(examples, telling, self.hidden) if len(telling) else _by_recency(self.hidden)
         self._learnt = {**_item_facts(bought, items, until, category), **network}
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
@@ -101,7 +102,7 @@ class Habit:
         return item, np.column_stack(columns).astype(np.float32)
 
     def _examples(self, bought: Histories, since: int) -> list[_Example]:
-        """Baskets from `since` on in which something was taken again, at most `_EXAMPLES`, evenly drawn."""
+        """Baskets from `since` on of shoppers who bought before, at most `_EXAMPLES`, evenly drawn."""
         first = bought.moments()
         last = np.append(first[1:], len(bought.events))
         owner = bought.owner()[first]
@@ -112,7 +113,7 @@ class Habit:
             history: History = bought.events[int(bought.start[owner[moment]]) : int(first[moment])]
             item, facts = self._facts(ShopperState(history, Context(at=int(bought.events.time[first[moment]]))))
             taken = np.isin(item, bought.events.item[first[moment] : last[moment]])
-            if taken.any() and not taken.all():
+            if len(item):
                 examples.append(_Example(facts, taken))
         return examples
 
@@ -132,8 +133,9 @@ def _item_facts(bought: Histories, items: int, until: int, category: np.ndarray)
     }
 
 
-def _fitted(examples: list[_Example], hidden: int) -> dict[str, np.ndarray]:
-    """The network, fitted listwise and then calibrated; deterministic."""
+def _fitted(examples: list[_Example], telling: np.ndarray, hidden: int) -> dict[str, np.ndarray]:
+    """The network, fitted listwise on the examples `telling` in which some but not all items were taken again, and
+    then calibrated on all of them; deterministic."""
     facts = torch.from_numpy(np.concatenate([e.facts for e in examples]))
     taken = torch.from_numpy(np.concatenate([e.taken for e in examples])).float()
     size = torch.tensor([len(e.taken) for e in examples])
@@ -146,7 +148,7 @@ def _fitted(examples: list[_Example], hidden: int) -> dict[str, np.ndarray]:
     w2 = (torch.randn(hidden, generator=generator) * hidden**-0.5).requires_grad_()
     optimizer = torch.optim.Adam([w1, b1, w2], lr=5e-3, weight_decay=1e-4)
     for _ in range(_EPOCHS):
-        order = torch.randperm(len(examples), generator=generator)
+        order = torch.from_numpy(telling)[torch.randperm(len(telling), generator=generator)]
         for first in range(0, len(order), _BATCH):
             chosen = order[first : first + _BATCH]
             owner = torch.repeat_interleave(torch.arange(len(chosen)), size[chosen])
@@ -186,7 +188,7 @@ def _calibration(score: torch.Tensor, taken: torch.Tensor, steps: int = 25) -> t
     for _ in range(steps):
         chance = torch.sigmoid(design @ line)
         gradient = design.T @ (chance - taken)
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-6 * torch.eye(2, dtype=torch.float64)
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-2 * torch.eye(2, dtype=torch.float64)
         line = line - torch.linalg.solve(curvature, gradient)
     return max(float(line[0]), 1e-3), float(line[1])
 

@@ -22,7 +22,7 @@ class Popular:
 
     def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
         """Count what happened in the `days` before `until`; `items` is V."""
-        seen = histories.before(until).interactions()
+        seen = histories.before(until).interactions().once_per_moment()
         recent = seen.events.time >= until - self.days * DAY
         moments = int((seen.events.time[seen.moments()] >= until - self.days * DAY).sum())
         counts = np.bincount(seen.events.item[recent], minlength=items).astype(np.float32)

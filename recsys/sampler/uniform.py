@@ -17,5 +17,5 @@ class UniformSampler:
     def draw(self, count: int, generator: torch.Generator) -> Negatives:
         """`count` negatives [N] on the generator's device."""
         drawn = torch.randint(1, self.items + 1, (count,), generator=generator, device=generator.device)
-        log_q = torch.full((1,), -math.log(self.items), device=generator.device)
-        return Negatives(drawn, log_q.expand(count), log_q)
+        log_q = torch.full((count,), -math.log(self.items), device=generator.device)
+        return Negatives(drawn, log_q)

@@ -75,6 +75,15 @@ class Histories:
         """The same shoppers with only these types of events."""
         return self._where(np.isin(self.events.type, [t.code for t in types]))
 
+    def once_per_moment(self) -> "Histories":
+        """Each item at most once per moment: a view and a cart in the same second are one sign of interest."""
+        moment = np.zeros(len(self.events), np.int64)
+        moment[self.moments()] = 1
+        pair = np.cumsum(moment) * (int(self.events.item.max(initial=0)) + 1) + self.events.item
+        keep = np.zeros(len(pair), bool)
+        keep[np.unique(pair, return_index=True)[1]] = True
+        return self._where(keep)
+
     def _where(self, keep: np.ndarray) -> "Histories":
         counts = np.add.reduceat(keep, self.start[:-1]) if len(self) else np.empty(0, np.int64)
         present = np.flatnonzero(counts)

@@ -22,10 +22,12 @@ class Windows:
 
     @classmethod
     def over(cls, stream: TokenStream, *, length: int, context: int, since: int | None = None) -> "Windows":
-        """Cut each sequence into windows of at most `length` tokens, before query tokens or moments; each window after
-        the first repeats about `context` tokens of what came before as history, fewer where a long moment needs the
-        room. Moments before instant `since` are history only.
+        """Cut each sequence into windows of at most `length` events (query tokens come on top, so that a window has as
+        many moments as a question has), before query tokens or moments; each window after the first repeats about
+        `context` tokens of what came before as history, fewer where a long moment needs the room. Moments before
+        instant `since` are history only.
         """
+        events = np.concatenate([[0], np.cumsum(~stream.is_query)])
         fresh = np.diff(stream.moment, prepend=-1) != 0
         border = np.append(np.flatnonzero(fresh | stream.is_query), len(stream.moment))
         rows: list[tuple[int, int, int]] = []
@@ -35,8 +37,10 @@ class Windows:
                 target = max(first, first + int(np.searchsorted(stream.time[first:last], since)))
             while target < last:
                 after = int(border[np.searchsorted(border, target, side="right")])
-                begin = int(border[np.searchsorted(border, max(first, target - context, after - length))])
-                end = last if last - begin <= length else _border_at_or_before(border, begin + length)
+                room = int(np.searchsorted(events, events[after] - length))
+                begin = int(border[np.searchsorted(border, max(first, target - context, room))])
+                full = int(np.searchsorted(events, events[begin] + length, side="right")) - 1
+                end = last if full >= last else _border_at_or_before(border, full)
                 rows.append((begin, end, target))
                 target = end
         columns = np.array(rows, np.int64).reshape(-1, 3)
@@ -66,7 +70,7 @@ class Loader:
         """
         stream = training_stream(histories, spec)
         ordered = spec.query is QueryKind.LAST
-        windows = Windows.over(stream, length=spec.max_length + 1, context=context, since=since)
+        windows = Windows.over(stream, length=spec.max_length + ordered, context=context, since=since)
         if not len(windows.begin):
             raise TrainingError("no event before the cut-off to learn from; check data.cutoff and the log's dates")
         return cls(stream, windows, batch_tokens, ordered)

@@ -62,11 +62,12 @@ def askable(state: ShopperState, spec: FeatureSpec) -> bool:
 
 
 def question_stream(states: "list[ShopperState]", spec: FeatureSpec) -> TokenStream:
-    """The latest events of each state, then one query token at its instant (`QueryKind.TOKEN`)."""
+    """The latest events of each state, then one query token at its instant (`QueryKind.TOKEN`); as long as the longest
+    window of the training, so that no position is asked that was never trained."""
     parts, queries, start = [], [], [0]
     with_token = spec.query is QueryKind.TOKEN
     for state in states:
-        recent = latest_moments(state.history.interactions(), spec.max_length)
+        recent = latest_moments(state.history.interactions(), spec.max_length - with_token)
         parts.append(recent)
         queries.append(np.zeros(len(recent), bool))
         if with_token:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from recsys.errors import StoreError
@@ -38,6 +38,7 @@ _COLUMNS = (
 )
 _INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * 19)}) ON CONFLICT (event_id) DO NOTHING"
 _LINK = "INSERT INTO links (user_id, anonymous_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_EXPOSED = tuple(field.name for field in fields(ExposedItem))
 _EXPOSE = f"INSERT INTO exposures VALUES ({', '.join('?' * 11)}) ON CONFLICT (recommendation_id) DO NOTHING"
 
 _LATEST = f"SELECT {_COLUMNS} FROM events WHERE {{}} ORDER BY occurred_at DESC, event_id DESC LIMIT ?"
@@ -133,7 +134,7 @@ def expose(connection: sqlite3.Connection, exposures: Sequence[Exposure]) -> Non
                 exposure.anonymous_id,
                 exposure.session_id,
                 exposure.degraded,
-                json.dumps([asdict(item) for item in exposure.items]),
+                json.dumps([{name: getattr(item, name) for name in _EXPOSED} for item in exposure.items]),
             )
             for exposure in exposures
         ],

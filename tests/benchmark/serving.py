@@ -170,13 +170,17 @@ def contestants(bundle: Path) -> list[Contestant]:
         {"type": "view", "anonymous_id": f"visitor-{number % SHOPPERS}", "item_id": item}
         for number, item in enumerate(items)
     ]
+    histories = [view | {"event_id": f"history-{number}"} for number, view in enumerate(views)]
     questions = [{"shopper": {"anonymous_id": f"visitor-{number}"}, "count": 10} for number in range(SHOPPERS)]
     return [
         Contestant("nothing", "GET", "/nothing/"),
         Contestant("recommendations", "POST", "/v1/recommendations", questions),
         Contestant("events", "POST", "/v1/events", [view | {"anonymous_id": "other"} for view in views]),
         Contestant(
-            "histories", "POST", "/v1/events", [{"events": views[at : at + 500]} for at in range(0, len(views), 500)]
+            "histories",
+            "POST",
+            "/v1/events",
+            [{"events": histories[at : at + 500]} for at in range(0, len(histories), 500)],
         ),
     ]
 

@@ -78,13 +78,6 @@ class MlflowTracker:
         now = _milliseconds()
         self._client.log_batch(self._opened(), [Metric(k, float(v), now, step) for k, v in values.items()])
 
-    def artifact(self, path: Path) -> None:
-        """Store a file or a directory with the run."""
-        if path.is_dir():
-            self._client.log_artifacts(self._opened(), str(path), path.name)
-        else:
-            self._client.log_artifact(self._opened(), str(path))
-
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
         """Store the bundle with the run, register it as a version of the model and make it the champion."""
         run = self._opened()

@@ -21,9 +21,6 @@ class NullTracker:
     def log(self, values: Mapping[str, float], *, step: int) -> None:
         """Nothing is kept."""
 
-    def artifact(self, path: Path) -> None:
-        """Nothing is kept."""
-
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
         """There is no registry; the bundle stays where it was written."""
         return None

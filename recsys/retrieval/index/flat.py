@@ -27,6 +27,9 @@ class FlatIndex:
         index.add(np.ascontiguousarray(vectors[1:], np.float32))
         self._index = index
 
+    def __len__(self) -> int:
+        return 0 if self._index is None else int(self._index.ntotal)
+
     def search(self, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Scores [B, K] and catalogue indices [B, K], best first; K is `count` or all items, if they are fewer."""
         if self._index is None:
@@ -49,6 +52,8 @@ class FlatIndex:
             index = faiss.read_index(str(path))
         except RuntimeError as error:
             raise BundleError(f"{path} is not a FAISS index ({str(error).splitlines()[0]})") from error
-        if not isinstance(index, faiss.IndexFlat):
-            raise BundleError(f"{path} holds a {type(index).__name__}, not a flat index; fetch the bundle again")
+        if not isinstance(index, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise BundleError(
+                f"{path} holds a {type(index).__name__}, not a flat inner-product index; fetch the bundle again"
+            )
         self._index = index

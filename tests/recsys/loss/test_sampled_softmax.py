@@ -30,7 +30,7 @@ def batch_of(baskets: list[list[int]]) -> SequenceBatch:
 
 def negatives_of(item: Tensor, chance: Tensor) -> Negatives:
     log_q = chance.log()
-    return Negatives(item, log_q[item], log_q)
+    return Negatives(item, log_q[item])
 
 
 def by_definition(query: Tensor, table: Tensor, baskets: list[list[int]], item: list[int], chance: Tensor) -> float:

@@ -69,7 +69,7 @@ def bought_yesterday(*, unit: int = DAY) -> ShopperState:
 
 
 def model() -> Repurchase:
-    """Whatever was bought a day ago sinks to a tenth; with an interval of 60 days it recovers in 0.4 days."""
+    """What was bought a day ago sinks to a tenth; with an interval of 60 days it recovers in half an hour and 0.4 days."""
     multiplier = np.ones((5, 7), np.float32)
     multiplier[:, :2] = 0.1
     return Repurchase(np.array([0, 1, 1]), np.array([60.0, 60.0], np.float32), multiplier)
@@ -92,4 +92,4 @@ def test_everything_waits_for_the_item_to_recover_over_its_interval_squared() ->
     found = Candidates(np.array([1]), np.array([0.8], np.float32), timed=np.array([0.8], np.float32))
     a_tenth_of_a_day_later = bought_yesterday(unit=DAY // 10)
     choice = TopK(repurchase=model()).choose(found, a_tenth_of_a_day_later, count=1, rng=np.random.default_rng(0))
-    np.testing.assert_allclose(choice.score, [0.8 / 4], rtol=1e-6)
+    np.testing.assert_allclose(choice.score, [0.8 * 0.1 / (1 / 48 + 0.4)], rtol=1e-6)

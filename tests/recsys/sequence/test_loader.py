@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from recsys.errors import ConfigError, TrainingError
 from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.loader import Loader
-from tests.recsys.by_hand import SECOND, Row, histories, spec
+from recsys.sequence.stream import question_batch
+from tests.recsys.by_hand import SECOND, Row, histories, spec, state
 
 MOMENTS = st.lists(st.integers(1, 9), max_size=8)
 """Sizes of a shopper's baskets, one basket a second."""
@@ -29,7 +30,7 @@ def pairs(batch: SequenceBatch) -> list[tuple[int, int, int]]:
 @settings(deadline=None)
 @given(
     sizes=st.lists(MOMENTS, min_size=1, max_size=3).filter(lambda shoppers: any(map(len, shoppers))),
-    length=st.integers(1, 12),
+    length=st.integers(2, 12),
     context=st.integers(1, 15),
     batch_tokens=st.integers(1, 60),
 )
@@ -40,7 +41,7 @@ def test_every_event_is_a_target_once_an_epoch_and_of_its_own_moment(
     loader = Loader.of(histories(*shoppers), spec(max_length=length), batch_tokens=batch_tokens, context=context)
     seen = []
     for batch in loader.epoch(seed=0, epoch=0):
-        assert batch.item.shape[1] <= length + 1
+        assert int((batch.valid & ~batch.is_query).sum(1).max()) <= length
         assert bool(batch.is_query.flatten()[batch.query].all())
         for row, instant, target in pairs(batch):
             assert (target % 10_000 - 1) // 100 + 1 == instant, "a target is asked for at its own instant"
@@ -51,7 +52,7 @@ def test_every_event_is_a_target_once_an_epoch_and_of_its_own_moment(
 
 
 @settings(deadline=None)
-@given(count=st.integers(2, 30), length=st.integers(1, 8), context=st.integers(1, 10))
+@given(count=st.integers(2, 30), length=st.integers(2, 8), context=st.integers(1, 10))
 def test_in_literature_mode_every_event_but_the_first_is_a_target_once(count: int, length: int, context: int) -> None:
     rows: list[Row] = [(at, at) for at in range(1, count + 1)]
     loader = Loader.of(histories(rows), spec(max_length=length, query="last"), batch_tokens=20, context=context)
@@ -65,11 +66,21 @@ def test_in_literature_mode_every_event_but_the_first_is_a_target_once(count: in
 
 
 def test_a_window_repeats_what_came_before_as_history_only() -> None:
-    loader = Loader.of(histories(shopper([2, 2, 2, 2])), spec(max_length=8), batch_tokens=100, context=3)
+    loader = Loader.of(histories(shopper([2, 2, 2, 2])), spec(max_length=6), batch_tokens=100, context=3)
     windows = loader.windows
     assert windows.begin.tolist() == [0, 6]
     assert windows.target_from.tolist() == [0, 9]
     assert windows.end.tolist() == [9, 12]
+
+
+def test_training_knows_every_position_that_a_question_may_have() -> None:
+    clicks = [1] * 40
+    loader = Loader.of(histories(shopper(clicks)), spec(max_length=8), batch_tokens=100, context=3)
+    trained = {int(p) for batch in loader.epoch(seed=0, epoch=0) for p in batch.position.flatten()[batch.query]}
+    long = state(*((item, item) for item in range(1, 40)), at=99)
+    asked = question_batch([long], spec(max_length=8))
+    assert trained == set(range(8))
+    assert int(asked.position.flatten()[asked.query]) == 7
 
 
 def test_moments_before_since_are_history_only() -> None:

@@ -87,6 +87,6 @@ def test_without_a_query_token_a_shopper_without_history_cannot_be_asked() -> No
 
 def test_a_longer_history_than_the_encoder_reads_shows_its_latest_part() -> None:
     batch = question_batch([state(*((item, item) for item in range(1, 9)), at=99)], spec(max_length=3))
-    assert batch.item.tolist() == [[6, 7, 8, 0]]
-    assert batch.position.tolist() == [[0, 1, 2, 3]]
+    assert batch.item.tolist() == [[7, 8, 0]]
+    assert batch.position.tolist() == [[0, 1, 2]]
     assert batch.time[0, -1] == 99 * SECOND
