@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from recsys.sampler.negatives import Negatives
     from recsys.sequence.batch import SequenceBatch
     from recsys.sequence.histories import Histories
-    from recsys.slate import Candidates, Choice
+    from recsys.slate import Candidates, Choice, Reason
     from recsys.state import ShopperState
 
 VectorsOf = Callable[["torch.Tensor"], "torch.Tensor"]
@@ -137,8 +137,8 @@ class CandidateSource(Protocol):
         """The `count` best items (all with a score if None); none where the source has nothing to say."""
         ...
 
-    def reason(self, state: "ShopperState", item: int) -> tuple[str, int]:
-        """Why this item, in words for the shopper, and the index of the item that {title} in them stands for."""
+    def reasons(self, state: "ShopperState", item: np.ndarray) -> "list[Reason]":
+        """Why each of `item` [K], which this source proposed."""
         ...
 
     def settings(self) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from recsys.feature.spec import FeatureSpec
 from recsys.protocols import Encoder, Index, Policy
 from recsys.retrieval.blend import ENCODER, Blend, Blended
 from recsys.sequence.stream import askable, question_batch
-from recsys.slate import Candidates, Choice, Slate, SlateItem
+from recsys.slate import Candidates, Choice, Reason, Slate, SlateItem
 from recsys.state import Context, History, ShopperState
 
 ENCODER_DEPTH = 200
@@ -163,27 +163,32 @@ class Recommender:
         return index
 
     def _items(self, state: ShopperState, blended: Blended, choice: Choice) -> tuple[SlateItem, ...]:
-        chosen = zip(choice.place.tolist(), choice.score, choice.propensity, strict=True)
+        item, source = blended.candidates.item[choice.place], blended.source[choice.place]
+        reasons: dict[int, Reason] = {}
+        for number in np.unique(source).tolist():
+            proposed = item[source == number]
+            reasons.update(zip(proposed.tolist(), self._reasons(state, blended.names[number], proposed), strict=True))
         return tuple(
-            self._slate_item(state, int(blended.candidates.item[place]), blended.names[blended.source[place]], s, p)
-            for place, s, p in chosen
+            SlateItem(
+                index=index,
+                item_id=self.catalogue.id_of(index),
+                score=score,
+                source=blended.names[number],
+                reason=self._told(reasons[index]),
+                propensity=propensity,
+            )
+            for index, number, score, propensity in zip(
+                item.tolist(), source.tolist(), choice.score.tolist(), choice.propensity.tolist(), strict=True
+            )
         )
 
-    def _slate_item(self, state: ShopperState, index: int, source: str, score: float, propensity: float) -> SlateItem:
-        words, cause = self._reason(state, index, source)
-        title = self.catalogue.title(cause) if cause else ""
-        return SlateItem(
-            index=index,
-            item_id=self.catalogue.id_of(index),
-            score=float(score),
-            source=source,
-            reason=words.format(title=title),
-            propensity=float(propensity),
-        )
-
-    def _reason(self, state: ShopperState, index: int, source: str) -> tuple[str, int]:
-        for candidate_source in self.blend.sources:
-            if candidate_source.name == source:
-                return candidate_source.reason(state, index)
+    def _reasons(self, state: ShopperState, name: str, item: np.ndarray) -> list[Reason]:
+        for source in self.blend.sources:
+            if source.name == name:
+                return source.reasons(state, item)
         latest = state.history.interactions().item
-        return ("fits what you chose lately, {title} for one", int(latest[-1])) if len(latest) else ("worth a look", 0)
+        because = Reason("fits what you chose lately, {title} for one", int(latest[-1])) if len(latest) else None
+        return [because or Reason("worth a look")] * len(item)
+
+    def _told(self, reason: Reason) -> str:
+        return reason.words.format(title=self.catalogue.title(reason.cause)) if reason.cause else reason.words

@@ -51,6 +51,14 @@ class Choice:
     propensity: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an item is shown, in words for the shopper; `{title}` in them stands for the item `cause`, 0 for none."""
+
+    words: str
+    cause: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlateItem:
     """One shown item; `propensity` is the probability with which the policy put it at this position."""

@@ -105,7 +105,7 @@ def _table(slate: Sequence[Item], before: Sequence[Item]) -> Table:
     table.add_column("", min_width=3)
     table.add_column("item", ratio=5, no_wrap=True)
     table.add_column("category", ratio=3, no_wrap=True)
-    table.add_column("why", ratio=7)
+    table.add_column("why", ratio=7, no_wrap=True)
     for place, item in enumerate(slate[:_SHOWN]):
         change = _change(place, rank(item, before), bool(before))
         leaf = item["category"][:_DEPTH][-1] if item["category"] else ""

@@ -14,6 +14,7 @@ from recsys.metric.evaluation import Case, Ranker, Score, evaluate
 from recsys.metric.ranking import MISS, dense_ranks, list_ranks, pessimistic_ranks
 from recsys.protocols import CandidateSource, Encoder
 from recsys.recommender import Recommender
+from recsys.registry import path_of
 from recsys.retrieval.buy_again import BuyAgain
 from recsys.retrieval.covisitation import CoVisitation, Relation
 from recsys.retrieval.popular import Popular
@@ -89,14 +90,22 @@ def answer_ranker(recommender: Recommender) -> Ranker:
 
 
 def compare(cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *, seed: int) -> dict[str, Score]:
-    """All rows. Baselines learn from everything before the cut-off, like the rest."""
+    """All rows. Baselines learn from everything before the cut-off, as the recommender's own sources did already; one
+    that is among those is not fitted twice."""
     rows: dict[str, Score] = {}
+    fitted = {_described(source): source for source in recommender.blend.sources}
     for name, source in baselines().items():
-        source.fit(dataset.histories, items=dataset.catalogue.size, until=dataset.cutoff, category=dataset.category)
-        rows[name] = evaluate(cases, source_ranker(source), seed=seed)
+        same = fitted.get(_described(source))
+        if same is None:
+            source.fit(dataset.histories, items=dataset.catalogue.size, until=dataset.cutoff, category=dataset.category)
+        rows[name] = evaluate(cases, source_ranker(same or source), seed=seed)
     rows[ENCODER_ROW] = evaluate(cases, encoder_ranker(recommender.encoder, recommender.features), seed=seed)
     rows[ANSWER_ROW] = evaluate(cases, answer_ranker(recommender), seed=seed)
     return rows
+
+
+def _described(source: CandidateSource) -> tuple[str, str]:
+    return path_of(type(source)), repr(sorted(source.settings().items()))
 
 
 def protocol_of(recipe: Recipe, cases: Sequence[Case]) -> str:

@@ -84,15 +84,17 @@ def tune(
     *,
     free: Sequence[str],
     least: float = 3e-4,
-    steps: Sequence[Sequence[float]] = ((0.0, 0.1, 0.3, 3.0, 10.0), (0.0, 0.3, 0.6, 1.7, 3.0), (0.7, 1.4)),
+    steps: Sequence[Sequence[float]] = ((0.1, 0.3, 3.0, 10.0), (0.3, 0.6, 1.7, 3.0), (0.7, 1.4)),
 ) -> tuple[dict[str, float], float]:
     """Coordinate search: each round tries every free weight times each of its steps and keeps what raises
-    `quality` by at least `least`; the other weights stay as they are."""
+    `quality` by at least `least`; the other weights stay as they are.
+
+    No weight becomes nothing: a source that cannot help on average may still be all there is for one shopper."""
     best = dict(start)
     reached = quality(best)
     for round_steps in steps:
         for name in free:
-            anchor = best[name] or start[name]
+            anchor = best[name]
             for step in round_steps:
                 tried = {**best, name: anchor * step}
                 if (value := quality(tried)) > reached + least:

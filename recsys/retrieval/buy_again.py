@@ -6,8 +6,15 @@ from recsys.clock import DAY
 from recsys.event import EventType
 from recsys.registry import registered
 from recsys.sequence.histories import Histories
-from recsys.slate import Candidates
+from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
+
+
+def counted_purchases(state: ShopperState, item: np.ndarray) -> list[Reason]:
+    """How often the shopper bought each of `item` [K], as a reason."""
+    bought = np.sort(state.history.of_type(EventType.PURCHASE).item)
+    times = np.searchsorted(bought, item, side="right") - np.searchsorted(bought, item)
+    return [Reason(f"you bought it {n} times" if n > 1 else "you bought it before") for n in times.tolist()]
 
 
 @registered
@@ -37,9 +44,8 @@ class BuyAgain:
         order = np.lexsort((distinct, -total))[:count]
         return Candidates(distinct[order], total[order].astype(np.float32))
 
-    def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
-        times = int(np.count_nonzero(state.history.of_type(EventType.PURCHASE).item == item))
-        return f"you bought it {times} times" if times > 1 else "you bought it before", 0
+    def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
+        return counted_purchases(state, item)
 
     def settings(self) -> dict[str, float | None]:
         return {"half_life_days": self.half_life_days}

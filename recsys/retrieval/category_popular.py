@@ -11,7 +11,7 @@ from recsys.event import EventType
 from recsys.registry import registered
 from recsys.retrieval.anchors import latest_session
 from recsys.sequence.histories import Histories
-from recsys.slate import Candidates
+from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
 
 _LOOKING = (EventType.VIEW, EventType.CLICK, EventType.WISHLIST)
@@ -72,11 +72,11 @@ class CategoryPopular:
         order = np.lexsort((item, -score))[:count]
         return Candidates(item[order], score[order].astype(np.float32))
 
-    def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
+    def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the latest item of the same category that was looked at."""
         anchor, _ = latest_session(self._open_questions(state))
-        same = anchor[self._category[anchor] == self._category[item]]
-        return "because you looked at {title}", int(same[-1]) if len(same) else 0
+        latest = dict(zip(self._category[anchor].tolist(), anchor.tolist(), strict=True))
+        return [Reason("because you looked at {title}", latest.get(n, 0)) for n in self._category[item].tolist()]
 
     def _open_questions(self, state: ShopperState) -> ShopperState:
         """The state with only what was looked at in the running session, less the categories settled since by putting

@@ -12,7 +12,7 @@ import numpy as np
 from recsys.registry import registered
 from recsys.retrieval.anchors import latest_session
 from recsys.sequence.histories import Histories
-from recsys.slate import Candidates
+from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
 
 _CHUNK_PAIRS = 8_000_000
@@ -79,16 +79,19 @@ class CoVisitation:
         order = np.lexsort((distinct, -total))[:count]
         return Candidates(distinct[order].astype(np.int64), total[order].astype(np.float32))
 
-    def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
-        """Names the anchor that speaks most for the item."""
+    def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
+        """Names the anchor that speaks most for each item."""
         anchor, weight = latest_session(state)
-        votes = [self._vote(int(a), item) * float(w) for a, w in zip(anchor, weight, strict=True)]
         words = "often taken together with {title}" if self.relation is Relation.WITHIN else "often follows {title}"
-        return words, int(anchor[int(np.argmax(votes))]) if votes else 0
+        if not len(anchor):
+            return [Reason(words)] * len(item)
+        votes = np.stack([self._votes(a, item) * w for a, w in zip(anchor.tolist(), weight, strict=True)])
+        return [Reason(words, cause) for cause in anchor[votes.argmax(0)].tolist()]
 
-    def _vote(self, anchor: int, item: int) -> float:
+    def _votes(self, anchor: int, item: np.ndarray) -> np.ndarray:
+        """What one anchor says for each of `item` [K]."""
         span = slice(self._start[anchor], self._start[anchor + 1])
-        return float(self._score[span][self._item[span] == item].sum())
+        return np.asarray(self._score[span] @ (self._item[span][:, None] == item))
 
     def settings(self) -> dict[str, int | str]:
         return {"relation": self.relation.value, "neighbours": self.neighbours, "least": self.least}

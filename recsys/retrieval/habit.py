@@ -14,9 +14,10 @@ import torch
 from recsys.clock import DAY
 from recsys.event import EventType
 from recsys.registry import registered
+from recsys.retrieval.buy_again import counted_purchases
 from recsys.retrieval.repurchase import category_intervals
 from recsys.sequence.histories import Histories
-from recsys.slate import Candidates
+from recsys.slate import Candidates, Reason
 from recsys.state import Context, History, ShopperState
 
 HALF_LIVES_DAYS = np.array([15.0, 45.0, 90.0, 300.0])
@@ -76,10 +77,9 @@ class Habit:
         order = np.lexsort((item, -chance))[:count]
         return Candidates(item[order], chance[order].astype(np.float32))
 
-    def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
+    def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Counts the purchases."""
-        times = int(np.count_nonzero(state.history.of_type(EventType.PURCHASE).item == item))
-        return f"you bought it {times} times" if times > 1 else "you bought it before", 0
+        return counted_purchases(state, item)
 
     def settings(self) -> dict[str, int]:
         """Constructor arguments, for the bundle."""

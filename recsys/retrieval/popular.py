@@ -5,7 +5,7 @@ import numpy as np
 from recsys.clock import DAY
 from recsys.registry import registered
 from recsys.sequence.histories import Histories
-from recsys.slate import Candidates
+from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
 
 
@@ -32,8 +32,8 @@ class Popular:
         """The most popular items, the same for everybody."""
         return self._ranked if count is None else Candidates(self._ranked.item[:count], self._ranked.score[:count])
 
-    def reason(self, state: ShopperState, item: int) -> tuple[str, int]:
-        return f"popular in the last {self.days} days", 0
+    def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
+        return [Reason(f"popular in the last {self.days} days")] * len(item)
 
     def settings(self) -> dict[str, int]:
         return {"days": self.days}

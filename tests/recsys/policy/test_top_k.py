@@ -69,7 +69,7 @@ def bought_yesterday(*, unit: int = DAY) -> ShopperState:
 
 
 def model() -> Repurchase:
-    """What was bought a day ago sinks to a tenth; at an interval of 60 days it recovers in half an hour and 0.4 days."""
+    """What was bought a day ago sinks to a tenth; at an interval of 60 days it recovers in half an hour + 0.4 days."""
     multiplier = np.ones((5, 7), np.float32)
     multiplier[:, :2] = 0.1
     return Repurchase(np.array([0, 1, 1]), np.array([60.0, 60.0], np.float32), multiplier)

@@ -105,6 +105,7 @@ def test_tuning_finds_a_weight_far_from_its_start() -> None:
     assert found["a"] == pytest.approx(9.0, abs=2)
 
 
-def test_tuning_switches_off_a_source_that_only_harms() -> None:
+def test_tuning_quietens_a_source_that_only_harms_but_never_silences_it() -> None:
     found, _ = tune({"a": 1.0, "b": 1.0}, lambda weights: -weights["b"], free=["a", "b"])
-    assert found == {"a": 1.0, "b": 0.0}
+    assert found["a"] == 1.0
+    assert 0 < found["b"] < 0.05

@@ -1,10 +1,12 @@
 """Habit without learning: counts, halved by age."""
 
+import numpy as np
 import pytest
 
 from recsys.clock import DAY
 from recsys.event import EventType
 from recsys.retrieval.buy_again import BuyAgain
+from recsys.slate import Reason
 from tests.recsys.by_hand import state
 
 
@@ -30,8 +32,8 @@ def test_only_purchases_count_and_ties_go_to_the_smaller_index() -> None:
 
 def test_the_reason_counts_the_purchases() -> None:
     shopper = state((3, 0), (1, 5), (3, 9), at=180, unit=DAY)
-    assert BuyAgain().reason(shopper, 3) == ("you bought it 2 times", 0)
-    assert BuyAgain().reason(shopper, 1) == ("you bought it before", 0)
+    assert BuyAgain().reasons(shopper, np.array([3])) == [Reason("you bought it 2 times")]
+    assert BuyAgain().reasons(shopper, np.array([1])) == [Reason("you bought it before")]
 
 
 def test_a_shopper_who_never_bought_gets_nothing() -> None:

@@ -6,6 +6,7 @@ import pytest
 from recsys.clock import DAY, MINUTE
 from recsys.event import EventType
 from recsys.retrieval.category_popular import CategoryPopular
+from recsys.slate import Reason
 from recsys.state import ShopperState
 from tests.recsys.by_hand import histories, state
 
@@ -62,7 +63,7 @@ def test_what_nobody_took_in_the_window_is_not_proposed() -> None:
 
 def test_the_reason_names_the_latest_item_of_the_category_that_was_looked_at() -> None:
     shopper: ShopperState = state((2, 1, VIEW), (1, 2, VIEW), (3, 3, VIEW), at=4, unit=MINUTE)
-    assert source().reason(shopper, 2) == ("because you looked at {title}", 1)
+    assert source().reasons(shopper, np.array([2])) == [Reason("because you looked at {title}", 1)]
 
 
 def test_what_was_learnt_can_be_handed_to_the_constructor() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from recsys.clock import MINUTE
 from recsys.event import EventType
 from recsys.retrieval.covisitation import CoVisitation, Relation
+from recsys.slate import Reason
 from tests.recsys.by_hand import SECOND, Row, histories, state
 
 ITEMS = 7
@@ -85,7 +86,7 @@ def test_the_anchors_of_a_session_add_up_and_fade() -> None:
     source = fitted([[(1, 1), (3, 1)], [(2, 1), (3, 1)]], Relation.WITHIN)
     seen = state((1, 10, EventType.VIEW), (2, 20, EventType.ADD_TO_CART), at=21)
     assert source.candidates(seen).score.tolist() == pytest.approx([0.8 * 1 + 2 * 1])
-    assert source.reason(seen, 3) == ("often taken together with {title}", 2)
+    assert source.reasons(seen, np.array([3])) == [Reason("often taken together with {title}", 2)]
 
 
 def test_an_earlier_session_says_nothing() -> None:
