@@ -15,7 +15,7 @@ setup: ## Prepare .venv with pinned packages; PYTHON=python3.12 chooses the inte
 
 demo: setup ## Train on real retail data, then serve it; DATA=..., DEVICE=cuda, DEMO_ARGS="data.households=200", DEMO_EXIT=1
 	$(BIN)/python -m training.train experiment=demo data=$(DATA) $(if $(DEVICE),trainer.device=$(DEVICE)) $(DEMO_ARGS)
-	@.ci/foreground $(BIN)/python -m serving.demo
+	@.ci/foreground $(BIN)/python -m serving.demo $(filter outputs=%,$(DEMO_ARGS))
 
 lint: setup ## Check style, types and the law of imports
 	$(BIN)/ruff check .

@@ -15,11 +15,12 @@ from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
 from recsys.protocols import Encoder, Index, Policy
 from recsys.retrieval.blend import ENCODER, Blend, Blended
-from recsys.sequence.stream import askable, question_batch
+from recsys.sequence.stream import askable, latest_moments, question_batch
 from recsys.slate import Candidates, Choice, Reason, Slate, SlateItem
 from recsys.state import Context, History, ShopperState
 
 ENCODER_DEPTH = 200
+_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,8 @@ class Recommender:
 
     def retrieve(self, states: Sequence[ShopperState]) -> list[Candidates]:
         """The encoder's candidates of each state; scores are the softmax over those retrieved."""
-        scores, items = self.index.search(self.encode(states), ENCODER_DEPTH)
+        query = np.concatenate([self.encode(states[at : at + _BATCH]) for at in range(0, len(states), _BATCH)])
+        scores, items = self.index.search(query, ENCODER_DEPTH)
         chance = np.exp(scores - scores.max(1, keepdims=True))
         chance /= chance.sum(1, keepdims=True)
         return [Candidates(item, score) for item, score in zip(items, chance, strict=True)]
@@ -135,7 +137,7 @@ class Recommender:
         context = Context(at=last + 1 if at is None else at)
         excluded = frozenset(self._known(item_id) for item_id in exclude)
         known = History.of_events(events, catalogue=self.catalogue, before=context.at)
-        state = ShopperState(known, context, excluded)
+        state = ShopperState(latest_moments(known, self.features.memory), context, excluded)
         return self.answer([state], counts=[count], rng=np.random.default_rng(seed))[0]
 
     def _events(self, history: Iterable[Event | str]) -> list[Event]:

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from recsys.errors import BundleError
+from recsys.errors import BundleError, ConfigError
 
 _ROOMS = ("recsys.feature.", "recsys.model.", "recsys.retrieval.", "recsys.policy.")
 _REGISTERED: dict[str, type] = {}
@@ -25,6 +25,13 @@ def registered(cls: T) -> T:
     """Class decorator: a bundle may name this class."""
     _REGISTERED[path_of(cls)] = cls
     return cls
+
+
+def insist_registered(*parts: object) -> None:
+    """Refuse what a bundle could not build again, before anybody trains it."""
+    for part in parts:
+        if (path := path_of(type(part))) not in _REGISTERED:
+            raise ConfigError(f"{path} cannot be stored in a bundle; put @registered (recsys.registry) on the class")
 
 
 def construct(path: str, arguments: Mapping[str, Any]) -> Any:

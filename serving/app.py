@@ -88,8 +88,10 @@ def _keep_internal_port_private() -> None:
 
     original = getattr(replica, "add_port_to_grpc_server", None)
     if original is None:
-        _log.error("this version of Ray Serve keeps its internal port elsewhere; check who can reach it")
-        return
+        raise RuntimeError(
+            "this version of Ray keeps Ray Serve's internal port where it cannot be bound to loopback; "
+            "install a version of Ray that constraints.txt names"
+        )
 
     def private(server: object, address: str) -> object:
         return original(server, address.replace("[::]", "127.0.0.1"))

@@ -17,12 +17,17 @@ from rich.console import Console
 from recsys.errors import RecsysError
 from serving.launch import assemble, running
 from serving.play import Play
-from serving.serve import asked_to_stop
+from serving.serve import asked_to_stop, refuse_wrong_settings
+
+
+def main() -> None:
+    """Entry point."""
+    refuse_wrong_settings()
+    _demo()
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="serve")
-def main(config: DictConfig) -> None:
-    """Serve, play, go on serving."""
+def _demo(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console()
     config.clock = "data_end"
@@ -36,7 +41,8 @@ def main(config: DictConfig) -> None:
             if os.environ.get("DEMO_EXIT") != "1":
                 asked = asked_to_stop()
                 console.print(f"\nThe API and its documentation: {server.address}/docs")
-                console.print(f"The experiments: mlflow ui --backend-store-uri {config.release.tracking_uri}")
+                mlflow = Path(sys.executable).with_name("mlflow")
+                console.print(f"The experiments: {mlflow} ui --backend-store-uri {_absolute(config)}", soft_wrap=True)
                 console.print("Serving until Ctrl-C.")
                 asked.wait()
     except RecsysError as failure:
@@ -44,6 +50,13 @@ def main(config: DictConfig) -> None:
     except KeyboardInterrupt:
         sys.exit("stopped in the middle of the play")
     sys.exit(f"{len(play.broken)} promises were broken" if play.broken else 0)
+
+
+def _absolute(config: DictConfig) -> str:
+    """The registry's address, also from another folder."""
+    return str(config.release.tracking_uri).replace(
+        "sqlite:///" + config.outputs, f"sqlite:///{Path(config.outputs).absolute()}"
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 
-from recsys.errors import RecsysError
 from serving.store.protocol import Exposure, OnlineStore
 
 _log = logging.getLogger("attune.exposure")
@@ -50,7 +49,7 @@ class ExposureLog:
             try:
                 await self._store.record_exposures(batch)
                 self.written += len(batch)
-            except RecsysError as failure:
+            except Exception as failure:  # noqa: BLE001 - a slate that is not recorded must not stop the next one
                 self._lose(len(batch), str(failure))
 
     def _lose(self, count: int, reason: str) -> None:

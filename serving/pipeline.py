@@ -195,6 +195,9 @@ def _exposure(recommendation_id: str, at: int, question: Question, slate: Slate,
         user_id=question.user_id,
         anonymous_id=question.anonymous_id,
         session_id=question.session_id,
+        device=question.device,
+        channel=question.channel,
+        store=question.store,
         degraded=degraded,
         items=tuple(
             ExposedItem(

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recsys.errors import DataError
+
 _SHOWN = 10
 _LOOKED_AT = 100
 _DEPTH = 2
@@ -95,6 +97,10 @@ def unlike_the_first_slate(slate: Sequence[Item]) -> tuple[str, list[Item]]:
     """
     shown = Counter(category_of(item) for item in slate[:_SHOWN])
     below = Counter(category_of(item) for item in slate[_SHOWN:])
+    if not below:
+        raise DataError(
+            f"the shop showed only {len(slate)} items; the play needs more than {_SHOWN}: train on more data"
+        )
     category = min(below, key=lambda name: (below[name] < 2, shown[name], -below[name], name))
     return category, [item for item in slate[_SHOWN:] if category_of(item) == category][:2]
 

@@ -8,15 +8,28 @@ import hydra
 from omegaconf import DictConfig
 from rich.console import Console
 
+from conf.overrides import check_command_line
 from recsys.errors import RecsysError
 from serving.launch import assemble, running
 
 _console = Console()
 
 
+def main() -> None:
+    """Entry point: refuse a command line that does not compose, then serve what it describes."""
+    refuse_wrong_settings()
+    _serve()
+
+
+def refuse_wrong_settings() -> None:
+    """End with status 2 and what exists instead, if the command line names what does not."""
+    if problem := check_command_line("serve"):
+        Console(stderr=True).print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="serve")
-def main(config: DictConfig) -> None:
-    """Serve what `conf/serve.yaml` and the command line describe."""
+def _serve(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with running(*assemble(config)) as server:

@@ -1,18 +1,14 @@
 """Turns a Hydra configuration into a running command: early, readable refusals and no secrets of Hydra below it."""
 
 import sys
-from argparse import ArgumentParser
 from collections.abc import Callable
-from importlib import resources
-from pathlib import Path
-from typing import Any
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, InstantiationException
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig
 from rich.console import Console
 
+from conf.overrides import check_command_line
 from recsys.errors import RecsysError
 
 
@@ -22,9 +18,7 @@ def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
     Unknown groups, choices and keys end with status 2 before any work and show what exists; a `RecsysError` ends with
     status 1 and its message, without a traceback.
     """
-    sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
-    problem = _problem(config_name, _overrides(sys.argv[1:]))
-    if problem:
+    if problem := check_command_line(config_name):
         _say(problem)
         sys.exit(2)
 
@@ -59,55 +53,3 @@ def _deliberate(error: BaseException | None) -> RecsysError | None:
     while error is not None and not isinstance(error, RecsysError):
         error = error.__cause__
     return error
-
-
-def _overrides(arguments: list[str]) -> list[str]:
-    """The overrides among the arguments; a folder given with --config-dir is searched for choices, too."""
-    parser = ArgumentParser(add_help=False, allow_abbrev=False)
-    for long, short in (("dir", "-cd"), ("name", "-cn"), ("path", "-cp")):
-        parser.add_argument(f"--config-{long}", short)
-    parser.add_argument("--cfg", "-c")
-    parser.add_argument("--package", "-p")
-    known, rest = parser.parse_known_args(arguments)
-    more = [f"hydra.searchpath=[file://{Path(known.config_dir).absolute()}]"] if known.config_dir else []
-    return [*(argument for argument in rest if not argument.startswith("-")), *more]
-
-
-def _quoted(argument: str) -> str:
-    """`tracker=null` means the choice of that name; bare, Hydra would read it as no value at all."""
-    group, _, choice = argument.partition("=")
-    is_choice = choice == "null" and resources.files("conf").joinpath(group, "null.yaml").is_file()
-    return f"{group}='null'" if is_choice else argument
-
-
-def _problem(config_name: str, overrides: list[str]) -> str | None:
-    """Why these overrides do not compose, with what could have been meant; None if they do."""
-    try:
-        with hydra.initialize_config_module("conf", version_base="1.3"):
-            hydra.compose(config_name, overrides)
-        return None
-    except HydraException as error:
-        lines = [line for line in str(error).splitlines() if "+" not in line and "full_key" not in line]
-        return "\n".join([*lines, *_existing_keys(config_name, overrides)])
-    finally:
-        GlobalHydra.instance().clear()
-
-
-def _existing_keys(config_name: str, overrides: list[str]) -> list[str]:
-    """For every override of a key that does not exist: the keys that exist at the deepest level it reached."""
-    with hydra.initialize_config_module("conf", version_base="1.3"):
-        config: Any = hydra.compose(config_name)
-    hints = []
-    for override in overrides:
-        if override.startswith("hydra."):
-            continue
-        key = override.split("=", 1)[0].lstrip("+~")
-        node: Any = config
-        path: list[str] = []
-        for part in key.split("@")[0].replace("/", ".").split("."):
-            if not OmegaConf.is_dict(node) or part not in node:
-                keys = sorted(str(k) for k in node if not str(k).startswith("_")) if OmegaConf.is_dict(node) else []
-                hints.append(f"{key!r}: {'.'.join(path) or config_name} has {', '.join(keys)}")
-                break
-            node, path = node[part], [*path, part]
-    return hints

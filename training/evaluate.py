@@ -22,8 +22,8 @@ def evaluate_bundle(recipe: Recipe, bundle: Path | None, console: Console) -> No
     folder = bundle or _champion(recipe)
     recommender = read_bundle(folder)
     dataset = Dataset.of(recipe)
-    if not dataset.catalogue.items.equals(recommender.catalogue.items):
-        made_from = recommender.facts["origin"]["data_fingerprint"]
+    made_from = recommender.facts["origin"]["data_fingerprint"]
+    if made_from != recipe.data.fingerprint() or not dataset.catalogue.items.equals(recommender.catalogue.items):
         raise BundleError(
             f"{folder} was trained on other data (fingerprint {made_from}, this is {recipe.data.fingerprint()}); "
             "evaluate it with the data=... settings it was trained with"

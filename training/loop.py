@@ -15,6 +15,7 @@ from recsys.log.writer import write_log
 from recsys.metric.evaluation import Case, Score, evaluate
 from recsys.protocols import Encoder
 from recsys.recommender import Recommender
+from recsys.registry import insist_registered
 from recsys.sequence.loader import Loader
 from training.assembly import with_statistics, with_tuned_weights
 from training.comparison import ANSWER_ROW, compare, encoder_ranker, metrics_json, print_table, protocol_of, tracked
@@ -83,6 +84,7 @@ def _trained(
     trainer, features = recipe.trainer, dataset.features
     loader = Loader.of(learnable, features, batch_tokens=trainer.batch_tokens, context=trainer.context_tokens)
     encoder = recipe.model(items=dataset.catalogue.size, features=features)
+    insist_registered(encoder, recipe.index, recipe.policy(), *recipe.retrieval.sources)
     encoder.prime(torch.from_numpy(np.bincount(learnable.events.item, minlength=dataset.catalogue.size)).float())
 
     def quality() -> float:

@@ -59,6 +59,6 @@ class ConsoleWatch:
     def cut_short(self, *, epoch: int, epochs: int, minutes: float) -> None:
         """Say it loudly: the result is not the one that was asked for."""
         self._console.print(
-            f"[bold red]Stopped after epoch {epoch + 1} of {epochs}: trainer.minutes={minutes:g} is over. The result "
-            "depends on this machine's speed; raise trainer.minutes for a reproducible one.[/]"
+            f"[bold red]Stopped after epoch {epoch + 1} of {epochs}: one more would pass trainer.minutes={minutes:g}. "
+            "The result depends on this machine's speed; raise trainer.minutes for a reproducible one.[/]"
         )

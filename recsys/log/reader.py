@@ -13,6 +13,12 @@ from recsys.errors import SourceError
 from recsys.event import EVENT_SCHEMA, EventType
 
 
+def shopper_of(events: pa.Table) -> pa.ChunkedArray:
+    """The shopper of every event: the user id or, for a visitor without one, `anonymous:` and the anonymous id."""
+    visitor = pc.binary_join_element_wise("anonymous", events["anonymous_id"], ":")
+    return pc.coalesce(events["user_id"], visitor)
+
+
 def shopper_time_order(shopper: pa.ChunkedArray, occurred_at: pa.ChunkedArray) -> np.ndarray:
     """Row order [N] by shopper id, then instant; rows that tie keep their order."""
     coded = shopper.combine_chunks().dictionary_encode()
@@ -35,11 +41,11 @@ class EventLog:
         """Events of the given types (all if none is named), by `EVENT_SCHEMA` plus `shopper`.
 
         They come sorted by shopper, instant and event id: each date's file is written in that order, and no moment
-        spans two dates. The shopper is the user id or, where there is none, the anonymous id.
+        spans two dates. For the shopper see `shopper_of`.
         """
         dataset = ds.dataset(self.folder / "events", schema=EVENT_SCHEMA, format="parquet")
         table = dataset.to_table(filter=pc.field("type").isin([t.value for t in types]) if types else None)
-        keyed = table.append_column("shopper", pc.coalesce(table["user_id"], table["anonymous_id"]))
+        keyed = table.append_column("shopper", shopper_of(table))
         return keyed.take(shopper_time_order(keyed["shopper"], keyed["occurred_at"]))
 
     def items(self) -> pa.Table:

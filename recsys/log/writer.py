@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from recsys.errors import ConfigError, DataError
 from recsys.event import EVENT_SCHEMA, QUARANTINE_SCHEMA, SCHEMA_VERSION
-from recsys.log.reader import shopper_time_order
+from recsys.log.reader import shopper_of, shopper_time_order
 from recsys.protocols import Source
 
 
@@ -94,7 +94,7 @@ def _distinct(events: pa.Table) -> pa.Table:
 
 def _sorted(events: pa.Table) -> pa.Table:
     by_id = events.take(pc.sort_indices(events["event_id"]))
-    shopper = pc.coalesce(by_id["user_id"], by_id["anonymous_id"])
+    shopper = shopper_of(by_id)
     return by_id.take(shopper_time_order(shopper, by_id["occurred_at"]))
 
 
@@ -116,7 +116,7 @@ def _summarise(
     if not events.num_rows:
         reasons = _counts(quarantine["reason"])
         raise DataError(f"source {source.name!r} gave no usable event out of {rows_in} rows; quarantined: {reasons}")
-    shopper = pc.coalesce(events["user_id"], events["anonymous_id"])
+    shopper = shopper_of(events)
     moments = pa.table({"s": shopper, "t": events["occurred_at"]}).group_by(["s", "t"]).aggregate([])
     span = pc.min_max(events["occurred_at"]).as_py()
     return LogSummary(

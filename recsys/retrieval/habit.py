@@ -22,6 +22,7 @@ from recsys.state import Context, History, ShopperState
 
 HALF_LIVES_DAYS = np.array([15.0, 45.0, 90.0, 300.0])
 _POPULAR_DAYS = 28
+_LEARNT = {"repeat", "popularity", "interval", "mean", "scale", "w1", "b1", "w2", "b2"}
 _EXAMPLES = 4_000
 _EPOCHS = 8
 _BATCH = 64
@@ -52,6 +53,8 @@ class Habit:
     timed = True
 
     def __init__(self, *, hidden: int = 32, window_days: int = 56, **learnt: np.ndarray) -> None:
+        if strange := learnt.keys() - _LEARNT:
+            raise TypeError(f"Habit does not know {sorted(strange)}; it takes {', '.join(sorted(_LEARNT))}")
         self.hidden = hidden
         self.window_days = window_days
         self._learnt = learnt

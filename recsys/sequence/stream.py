@@ -1,10 +1,11 @@
 """The token stream: histories as the encoder reads them, built by one function for training and for serving."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from recsys.clock import SECOND
 from recsys.errors import ConfigError
 from recsys.feature.spec import FeatureSpec, QueryKind
 from recsys.feature.temporal import gap_class, hour_of, local_time, weekday_of
@@ -74,7 +75,18 @@ def question_stream(states: "list[ShopperState]", spec: FeatureSpec) -> TokenStr
             parts.append(_query_row(state.context.at))
             queries.append(np.ones(1, bool))
         start.append(start[-1] + len(recent) + with_token)
-    return _stream(_joined(parts), np.concatenate(queries), np.array(start, np.int64), spec)
+    stream = _stream(_joined(parts), np.concatenate(queries), np.array(start, np.int64), spec)
+    return _at_the_shoppers_own_time(stream, states) if with_token and spec.calendar else stream
+
+
+def _at_the_shoppers_own_time(stream: TokenStream, states: "list[ShopperState]") -> TokenStream:
+    """The query tokens' hour and weekday by the shopper's own offset, where the context tells it."""
+    hour, weekday = stream.hour.copy(), stream.weekday.copy()
+    for row, state in zip(stream.start[1:] - 1, states, strict=True):
+        if state.context.utc_offset_s is not None:
+            local = np.array(state.context.at + state.context.utc_offset_s * SECOND)
+            hour[row], weekday[row] = hour_of(local), weekday_of(local)
+    return replace(stream, hour=hour, weekday=weekday)
 
 
 def latest_moments(history: History, count: int) -> History:

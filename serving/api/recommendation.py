@@ -25,12 +25,16 @@ class QuestionContext(BaseModel):
     model_config = _STRICT
 
     local_time: Moment | None = Field(
-        default=None, description="The shopper's own time. Only its offset is used; the instant is the server's."
+        default=None,
+        description="The shopper's own time: its offset tells the model the shopper's hour and weekday; the instant is "
+        "the server's.",
     )
-    device: Text | None = None
-    channel: Text | None = None
-    store: Text | None = None
-    item_id: Text | None = Field(default=None, description="The item the page is about, if it is about one.")
+    device: Text | None = Field(default=None, description="Recorded with the answer; not decided by yet.")
+    channel: Text | None = Field(default=None, description="Recorded with the answer; not decided by yet.")
+    store: Text | None = Field(default=None, description="Recorded with the answer; not decided by yet.")
+    item_id: Text | None = Field(
+        default=None, description="The item the page is about; send its view as an event to be answered by it."
+    )
 
 
 class RecommendationRequest(BaseModel):

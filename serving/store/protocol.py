@@ -32,6 +32,9 @@ class Exposure:
     user_id: str | None = None
     anonymous_id: str | None = None
     session_id: str | None = None
+    device: str | None = None
+    channel: str | None = None
+    store: str | None = None
     degraded: str | None = None
 
 

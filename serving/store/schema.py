@@ -27,7 +27,7 @@ CREATE TABLE links (
 CREATE TABLE exposures (
     recommendation_id TEXT PRIMARY KEY, at INTEGER NOT NULL, placement TEXT NOT NULL, policy TEXT NOT NULL,
     model_version TEXT NOT NULL, knowledge TEXT NOT NULL, user_id TEXT, anonymous_id TEXT, session_id TEXT,
-    degraded TEXT, items TEXT NOT NULL
+    device TEXT, channel TEXT, store TEXT, degraded TEXT, items TEXT NOT NULL
 );
 CREATE INDEX exposures_by_time ON exposures (at);
 """
@@ -39,7 +39,7 @@ _COLUMNS = (
 _INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * 19)}) ON CONFLICT (event_id) DO NOTHING"
 _LINK = "INSERT INTO links (user_id, anonymous_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _EXPOSED = tuple(field.name for field in fields(ExposedItem))
-_EXPOSE = f"INSERT INTO exposures VALUES ({', '.join('?' * 11)}) ON CONFLICT (recommendation_id) DO NOTHING"
+_EXPOSE = f"INSERT INTO exposures VALUES ({', '.join('?' * 14)}) ON CONFLICT (recommendation_id) DO NOTHING"
 
 _LATEST = f"SELECT {_COLUMNS} FROM events WHERE {{}} ORDER BY occurred_at DESC, event_id DESC LIMIT ?"
 _OF_USER = _LATEST.format("user_id = ?")
@@ -133,6 +133,9 @@ def expose(connection: sqlite3.Connection, exposures: Sequence[Exposure]) -> Non
                 exposure.user_id,
                 exposure.anonymous_id,
                 exposure.session_id,
+                exposure.device,
+                exposure.channel,
+                exposure.store,
                 exposure.degraded,
                 json.dumps([{name: getattr(item, name) for name in _EXPOSED} for item in exposure.items]),
             )
@@ -156,8 +159,11 @@ def exposed(connection: sqlite3.Connection, recommendation_id: str) -> Exposure 
         user_id=row[6],
         anonymous_id=row[7],
         session_id=row[8],
-        degraded=row[9],
-        items=tuple(ExposedItem(**item) for item in json.loads(row[10])),
+        device=row[9],
+        channel=row[10],
+        store=row[11],
+        degraded=row[12],
+        items=tuple(ExposedItem(**item) for item in json.loads(row[13])),
     )
 
 

@@ -156,6 +156,10 @@ async def test_a_slate_comes_back_as_it_was_handed_out(store: SqliteStore) -> No
         model_version="1",
         knowledge="cold",
         anonymous_id="a",
+        device="phone",
+        channel="app",
+        store="12",
+        degraded="no encoder",
         items=(ExposedItem(item_id="i", position=0, propensity=0.25, score=1.5, source="popular"),),
     )
     await store.record_exposures([exposure, replace(exposure, placement="again")])

@@ -38,7 +38,8 @@ class SingleTrainer:
         warmup: share of all steps until the peak.
         clip_norm: longest gradient.
         device: auto, cpu or cuda.
-        minutes: a run that takes longer ends after the current epoch; the result says so.
+        minutes: where one more epoch like the last would take longer than this in all, training ends; the result says
+            so.
     """
 
     epochs: int = 4
@@ -98,7 +99,8 @@ class SingleTrainer:
             if reached >= quality:
                 quality, kept = reached, epoch + 1
                 best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-            if time.monotonic() - began > 60 * self.minutes and epoch + 1 < self.epochs:
+            now = time.monotonic()
+            if epoch + 1 < self.epochs and now - began + (now - epoch_began) > 60 * self.minutes:
                 watch.cut_short(epoch=epoch, epochs=self.epochs, minutes=self.minutes)
                 break
             module.to(device).train()

@@ -84,8 +84,14 @@ def test_events_come_back_by_shopper_instant_and_id_whatever_the_date(tmp_path: 
     ]
     write_log(Shop(rows), tmp_path / "log")
     events = EventLog(tmp_path / "log").events()
-    assert events["event_id"].to_pylist() == ["7", "2", "5", "1", "8", "9"]
-    assert events["shopper"].to_pylist() == ["aaa", "ann", "ann", "ann", "bob", "bob"]
+    assert events["event_id"].to_pylist() == ["2", "5", "1", "7", "8", "9"]
+    assert events["shopper"].to_pylist() == ["ann", "ann", "ann", "anonymous:aaa", "bob", "bob"]
+
+
+def test_a_visitor_and_a_user_of_the_same_id_are_two_shoppers(tmp_path: Path) -> None:
+    summary = write_log(Shop([sale("1", 0, "17"), sale("2", 0, None, anonymous_id="17")]), tmp_path / "log")
+    assert summary.shoppers == 2
+    assert EventLog(tmp_path / "log").events()["shopper"].to_pylist() == ["17", "anonymous:17"]
 
 
 def test_events_can_be_read_by_type(tmp_path: Path) -> None:

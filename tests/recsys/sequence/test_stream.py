@@ -90,3 +90,13 @@ def test_a_longer_history_than_the_encoder_reads_shows_its_latest_part() -> None
     assert batch.item.tolist() == [[7, 8, 0]]
     assert batch.position.tolist() == [[0, 1, 2]]
     assert batch.time[0, -1] == 99 * SECOND
+
+
+def test_the_shoppers_own_offset_decides_the_hour_and_weekday_of_the_question_alone() -> None:
+    sunday_2330 = parse_instant("2024-03-03T23:30:00+00:00")
+    at_home = ShopperState(history((1, 1)), Context(at=sunday_2330))
+    abroad = ShopperState(history((1, 1)), Context(at=sunday_2330, utc_offset_s=7_200))
+    batch = question_batch([at_home, abroad], spec())
+    assert batch.hour.flatten()[batch.query].tolist() == [23, 1]
+    assert batch.weekday.flatten()[batch.query].tolist() == [6, 0]
+    assert batch.hour[0, 0] == batch.hour[1, 0]
