@@ -1,6 +1,7 @@
 """The evaluation table: every way of answering, on the same moments, by the same rules."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from rich.table import Table
 
 from recsys.clock import to_datetime
 from recsys.feature.spec import FeatureSpec
-from recsys.metric.evaluation import Case, Ranker, Score, evaluate
+from recsys.metric.evaluation import Case, Ranker, Score, evaluate, ndcg_of_each, score
+from recsys.metric.interval import shopper_bootstrap
 from recsys.metric.ranking import MISS, dense_ranks, list_ranks, pessimistic_ranks
 from recsys.protocols import CandidateSource, Encoder
 from recsys.recommender import Recommender
@@ -92,16 +94,28 @@ def answer_ranker(recommender: Recommender) -> Ranker:
 def compare(cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *, seed: int) -> dict[str, Score]:
     """All rows. Baselines learn from everything before the cut-off, as the recommender's own sources did already; one
     that is among those is not fitted twice."""
-    rows: dict[str, Score] = {}
+    ranks: dict[str, list[np.ndarray]] = {}
     fitted = {_described(source): source for source in recommender.blend.sources}
     for name, source in baselines().items():
         same = fitted.get(_described(source))
         if same is None:
             source.fit(dataset.histories, items=dataset.catalogue.size, until=dataset.cutoff, category=dataset.category)
-        rows[name] = evaluate(cases, source_ranker(same or source), seed=seed)
+        ranks[name] = source_ranker(same or source)(cases)
+    rows = {name: score(cases, found, seed=seed) for name, found in ranks.items()}
+    best = max(rows, key=lambda name: rows[name].ndcg10)
     rows[ENCODER_ROW] = evaluate(cases, encoder_ranker(recommender.encoder, recommender.features), seed=seed)
-    rows[ANSWER_ROW] = evaluate(cases, answer_ranker(recommender), seed=seed)
+    answered = answer_ranker(recommender)(cases)
+    lead = _lead(cases, answered, ranks[best], seed=seed)
+    rows[ANSWER_ROW] = replace(score(cases, answered, seed=seed), lead=lead)
     return rows
+
+
+def _lead(
+    cases: Sequence[Case], ours: list[np.ndarray], theirs: list[np.ndarray], *, seed: int
+) -> tuple[float, float, float]:
+    """Mean NDCG@10 above the other row, query by query, and its interval over shoppers."""
+    each = ndcg_of_each(cases, ours) - ndcg_of_each(cases, theirs)
+    return float(each.mean()), *shopper_bootstrap(each, np.array([case.shopper for case in cases]), seed=seed)
 
 
 def _described(source: CandidateSource) -> tuple[str, str]:
@@ -124,10 +138,10 @@ def print_table(rows: Mapping[str, Score], console: Console, *, title: str) -> N
     for heading in ("", "recall@10", "NDCG@10", "95 %", "repeat r/N", "new r/N"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     columns = ("recall10", "ndcg10", "repeat_recall10", "repeat_ndcg10", "new_recall10", "new_ndcg10")
-    best = {column: max(getattr(score, column) for score in rows.values()) for column in columns}
-    for name, score in rows.items():
-        cell = {c: _figure(getattr(score, c), best=best[c]) for c in columns}
-        low, high = score.ndcg10_interval
+    best = {column: max(getattr(row, column) for row in rows.values()) for column in columns}
+    for name, row in rows.items():
+        cell = {c: _figure(getattr(row, c), best=best[c]) for c in columns}
+        low, high = row.ndcg10_interval
         table.add_row(
             name,
             cell["recall10"],
@@ -137,6 +151,13 @@ def print_table(rows: Mapping[str, Score], console: Console, *, title: str) -> N
             f"{cell['new_recall10']} {cell['new_ndcg10']}",
         )
     console.print(table)
+    answer = rows.get(ANSWER_ROW)
+    if answer is not None and answer.lead is not None:
+        lead, low, high = answer.lead
+        rival = max(
+            (name for name in rows if name not in (ANSWER_ROW, ENCODER_ROW)), key=lambda name: rows[name].ndcg10
+        )
+        console.print(f"{ANSWER_ROW} against {rival}, paired: NDCG@10 {lead:+.4f} ({low:+.4f} to {high:+.4f})")
 
 
 def _short(value: float) -> str:
@@ -151,7 +172,7 @@ def metrics_json(rows: Mapping[str, Score], training: Mapping[str, float], *, pr
     """What the bundle keeps of it."""
     return {
         "protocol": protocol,
-        "rows": {name: score.to_json() for name, score in rows.items()},
+        "rows": {name: row.to_json() for name, row in rows.items()},
         "training": dict(training),
     }
 
@@ -160,7 +181,7 @@ def tracked(rows: Mapping[str, Score]) -> dict[str, float]:
     """The figures for the tracker, named row/metric."""
     return {
         f"{name.replace(',', '').replace(' ', '_').replace('-', '_')}/{metric}": value
-        for name, score in rows.items()
-        for metric, value in score.to_json().items()
+        for name, row in rows.items()
+        for metric, value in row.to_json().items()
         if isinstance(value, float)
     }

@@ -84,7 +84,10 @@ def _case(histories: Histories, shopper: int, first: int, last: int, is_wanted: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Means over queries, with the interval of the two main figures."""
+    """Means over queries, with the interval of the two main figures.
+
+    `lead` is the mean NDCG@10 above another row on the same queries and the ends of its paired interval.
+    """
 
     queries: int
     recall10: float
@@ -98,6 +101,7 @@ class Score:
     repeat_ndcg10: float
     new_recall10: float
     new_ndcg10: float
+    lead: tuple[float, float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -106,11 +110,20 @@ class Score:
 
 def evaluate(cases: Sequence[Case], rank: Ranker, *, seed: int = 0, draws: int = 1_000) -> Score:
     """Score one way of ranking on the cases; `draws` bootstrap samples give the intervals."""
-    ranks = rank(cases)
+    return score(cases, rank(cases), seed=seed, draws=draws)
+
+
+def ndcg_of_each(cases: Sequence[Case], ranks: Sequence[np.ndarray]) -> np.ndarray:
+    """NDCG@10 of every query [Q]."""
+    return np.array([ndcg(r, wanted=c.size, at=10) for c, r in zip(cases, ranks, strict=True)])
+
+
+def score(cases: Sequence[Case], ranks: list[np.ndarray], *, seed: int = 0, draws: int = 1_000) -> Score:
+    """The score of ranks that were found already, one array per case."""
     shopper = np.array([case.shopper for case in cases])
     pairs = list(zip(cases, ranks, strict=True))
     recall10 = np.array([recall(r, wanted=c.size, at=10) for c, r in pairs])
-    ndcg10 = np.array([ndcg(r, wanted=c.size, at=10) for c, r in pairs])
+    ndcg10 = ndcg_of_each(cases, ranks)
     repeat = [(r[c.is_repeat], int(c.is_repeat.sum())) for c, r in pairs if c.is_repeat.any()]
     new = [(r[~c.is_repeat], c.size - int(c.is_repeat.sum())) for c, r in pairs if c.size > c.is_repeat.sum()]
     return Score(

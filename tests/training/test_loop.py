@@ -23,6 +23,15 @@ def test_the_answer_beats_the_crowd_and_holds_its_own_against_habit(tiny_bundle:
     assert rows[ENCODER_ROW]["ndcg10"] > rows["Popular-7d"]["ndcg10"]
 
 
+def test_the_lead_over_the_best_baseline_is_paired_query_by_query(tiny_bundle: Path) -> None:
+    rows = read_metrics(tiny_bundle)["rows"]
+    best = max(row["ndcg10"] for name, row in rows.items() if name not in (ANSWER_ROW, ENCODER_ROW))
+    lead, low, high = rows[ANSWER_ROW]["lead"]
+    assert lead == pytest.approx(rows[ANSWER_ROW]["ndcg10"] - best)
+    assert low < lead < high
+    assert high - low < rows[ANSWER_ROW]["ndcg10_interval"][1] - rows[ANSWER_ROW]["ndcg10_interval"][0]
+
+
 def test_the_same_seed_gives_the_same_metrics_to_the_last_digit_and_another_seed_others(
     tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
