@@ -47,16 +47,21 @@ def _problem(config_name: str, overrides: list[str]) -> str | None:
             hydra.compose(config_name, overrides)
         return None
     except HydraException as error:
-        lines = [line for line in str(error).splitlines() if "+" not in line and "full_key" not in line]
-        return "\n".join([*lines, *_existing_keys(config_name, overrides)])
+        lines = [line for line in str(error).splitlines() if "full_key" not in line]
+        keys = _existing_keys(config_name, overrides)
+        return "\n".join([*(line for line in lines if "+" not in line or not keys), *keys])
     finally:
         GlobalHydra.instance().clear()
 
 
 def _existing_keys(config_name: str, overrides: list[str]) -> list[str]:
     """For every override of a key that does not exist: the keys that exist at the deepest level it reached."""
+    groups = [o for o in overrides if "." not in o.split("=", 1)[0] and "/" not in o.split("=", 1)[0]]
     with hydra.initialize_config_module("conf", version_base="1.3"):
-        config: Any = hydra.compose(config_name)
+        try:
+            config: Any = hydra.compose(config_name, groups)
+        except HydraException:
+            config = hydra.compose(config_name)
     hints = []
     for override in overrides:
         if override.startswith("hydra."):

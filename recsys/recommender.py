@@ -141,6 +141,8 @@ class Recommender:
         return self.answer([state], counts=[count], rng=np.random.default_rng(seed))[0]
 
     def _events(self, history: Iterable[Event | str]) -> list[Event]:
+        if isinstance(history, str):
+            raise ConfigError(f"history is the text {history!r}; give a list of item ids or events")
         given = list(history)
         events = [
             Event(
@@ -176,7 +178,7 @@ class Recommender:
                 item_id=self.catalogue.id_of(index),
                 score=score,
                 source=blended.names[number],
-                reason=self._told(reasons[index]),
+                reason="you looked at this" if reasons[index].cause == index else self._told(reasons[index]),
                 propensity=propensity,
             )
             for index, number, score, propensity in zip(
@@ -189,7 +191,7 @@ class Recommender:
             if source.name == name:
                 return source.reasons(state, item)
         latest = state.history.interactions().item
-        because = Reason("fits what you chose lately, {title} for one", int(latest[-1])) if len(latest) else None
+        because = Reason("fits your interest in {title}", int(latest[-1])) if len(latest) else None
         return [because or Reason("worth a look")] * len(item)
 
     def _told(self, reason: Reason) -> str:

@@ -36,6 +36,8 @@ def _demo(config: DictConfig) -> None:
         console.print("starting the server ...")
         with running(*assemble(config)) as server:
             with httpx.Client(base_url=server.address, timeout=30) as http:
+                now = http.get("/readyz").raise_for_status().json()["clock"]
+                console.print(f"The demo's clock starts where the log ends: it is {now} here. Send no occurred_at.")
                 play = Play(http, console)
                 play.run()
             if os.environ.get("DEMO_EXIT") != "1":

@@ -61,8 +61,8 @@ class Play:
         question = {"shopper": {"anonymous_id": self.visitor}, "placement": "home", "count": _LOOKED_AT}
         answer = self.http.post("/v1/recommendations", json=question).raise_for_status().json()
         slate: list[Item] = answer["items"]
-        known = f"knowledge: {answer['knowledge']}, {answer['took_ms']:.1f} ms"
-        self.console.print(f"\n[bold]{escape(headline)}[/bold]  [dim]({known})[/dim]")
+        self.console.print(f"\n[bold]{escape(headline)}[/bold]")
+        self.console.print(f"[dim]knowledge: {answer['knowledge']}, answered in {answer['took_ms']:.1f} ms[/dim]")
         self.console.print(_table(slate, self._before))
         if answer["degraded"]:
             self._promise(f"nothing was missing ({answer['degraded']})", kept=False)

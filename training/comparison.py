@@ -157,7 +157,8 @@ def print_table(rows: Mapping[str, Score], console: Console, *, title: str) -> N
         rival = max(
             (name for name in rows if name not in (ANSWER_ROW, ENCODER_ROW)), key=lambda name: rows[name].ndcg10
         )
-        console.print(f"{ANSWER_ROW} against {rival}, paired: NDCG@10 {lead:+.4f} ({low:+.4f} to {high:+.4f})")
+        verdict = "" if lead >= 0 else "; [yellow]the blend loses here: too little data to fit it, or to train on[/]"
+        console.print(f"{ANSWER_ROW} against {rival}, paired: NDCG@10 {lead:+.4f} ({low:+.4f} to {high:+.4f}){verdict}")
 
 
 def _short(value: float) -> str:

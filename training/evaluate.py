@@ -18,9 +18,9 @@ from training.train import assemble
 
 def evaluate_bundle(recipe: Recipe, bundle: Path | None, console: Console) -> None:
     """Print the table of `bundle` (None: the champion), its crowd statistics counted up to the cut-off only."""
-    write_log(recipe.data, recipe.log_folder)
     folder = bundle or _champion(recipe)
     recommender = read_bundle(folder)
+    write_log(recipe.data, recipe.log_folder)
     dataset = Dataset.of(recipe)
     made_from = recommender.facts["origin"]["data_fingerprint"]
     if made_from != recipe.data.fingerprint() or not dataset.catalogue.items.equals(recommender.catalogue.items):

@@ -23,5 +23,6 @@ def reusable(tracker: Tracker, digest: str, console: Console) -> Path | None:
         console.print(f"the champion cannot be reused: {error}", style="yellow")
         return None
     console.print(f"version {champion.version} was made from this data by this recipe: kept, nothing to train")
+    console.print(f"bundle: {champion.bundle}", soft_wrap=True)
     print_table({n: Score(**row) for n, row in metrics["rows"].items()}, console, title=metrics["protocol"])
     return champion.bundle

