@@ -52,7 +52,9 @@ def node(name: str) -> DictConfig:
 
 @pytest.mark.parametrize("name", MAINS)
 def test_every_main_configuration_composes_and_resolves(name: str) -> None:
-    OmegaConf.resolve(composed(name))
+    config = composed(name)
+    OmegaConf.resolve(config)
+    assert config.outputs == "outputs"
 
 
 @pytest.mark.parametrize("name", [name for name in GROUPED if name.startswith("experiment/")])

@@ -122,7 +122,8 @@ def test_asking_at_the_last_event_refuses_a_log_with_baskets() -> None:
 
 
 def test_another_shopper_at_the_same_instant_is_no_tie() -> None:
-    Loader.of(histories([(1, 1), (2, 2)], [(3, 2)]), spec(query="last"), batch_tokens=100, context=1)
+    loader = Loader.of(histories([(1, 1), (2, 2)], [(3, 2)]), spec(query="last"), batch_tokens=100, context=1)
+    assert len(loader.windows.begin) == 2
 
 
 def test_tokens_count_events_neither_padding_nor_questions() -> None:
