@@ -16,10 +16,27 @@ Events (one row is one shopper doing one thing to at most one item; a basket is 
 | list_price | float64 | what one unit costs without any discount |
 | currency | string | ISO 4217 |
 | query | string | the search text |
+| filters | list<string> | what a search was narrowed or sorted by, "key:value" |
+| rating | float32 | what the shopper gave, in the shop's own units |
+| offer_id | string | the campaign, coupon or offer that this is about |
 | placement, recommendation_id, position | string, string, int32 | which slate it came from and its rank there, from 0 |
 | consent | list<string> | purposes the shopper agreed to; null when the shop does not say |
 
-Schema version 1. A change adds a version here and a migration in `recsys/log`.
+Items (one row is what was known of one item from `valid_from` on, null: ever since; the latest earlier row is the truth
+at an instant):
+
+| column | type | meaning |
+|---|---|---|
+| item_id, title, brand | string | |
+| category | list<string> | the path, from the widest to the narrowest |
+| price, currency | float64, string | the list price of one unit |
+| available | bool | can be bought |
+| created_at | timestamp[us, UTC] | when it came into the shop, where the shop says so |
+| attributes | map<string, string> | anything else |
+| text | string | words that describe it, beyond the title |
+| valid_from | timestamp[us, UTC] | when this became known |
+
+Schema version 2. A change adds a version here and a migration in `recsys/log`.
 """
 
 from dataclasses import dataclass
@@ -27,11 +44,11 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class EventType(StrEnum):
-    """What a shopper (or the shop, for impressions) did."""
+    """What a shopper (or the shop, for impressions and offers) did. New types go to the end: codes are stored."""
 
     VIEW = "view"
     CLICK = "click"
@@ -43,6 +60,8 @@ class EventType(StrEnum):
     IMPRESSION = "impression"
     WISHLIST = "wishlist"
     RATING = "rating"
+    OFFER = "offer"
+    REDEEM = "redeem"
 
     @property
     def code(self) -> int:
@@ -82,6 +101,9 @@ EVENT_SCHEMA = pa.schema(
         pa.field("list_price", pa.float64()),
         pa.field("currency", pa.string()),
         pa.field("query", pa.string()),
+        pa.field("filters", pa.list_(pa.string())),
+        pa.field("rating", pa.float32()),
+        pa.field("offer_id", pa.string()),
         pa.field("placement", pa.string()),
         pa.field("recommendation_id", pa.string()),
         pa.field("position", pa.int32()),
@@ -101,6 +123,8 @@ ITEM_SCHEMA = pa.schema(
         pa.field("available", pa.bool_(), nullable=False),
         pa.field("created_at", pa.timestamp("us", tz="UTC")),
         pa.field("attributes", pa.map_(pa.string(), pa.string())),
+        pa.field("text", pa.string()),
+        pa.field("valid_from", pa.timestamp("us", tz="UTC")),
     ],
     metadata={"attune.schema": "item", "attune.schema_version": str(SCHEMA_VERSION)},
 )
@@ -135,6 +159,9 @@ class Event:
     list_price: float | None = None
     currency: str | None = None
     query: str | None = None
+    filters: tuple[str, ...] | None = None
+    rating: float | None = None
+    offer_id: str | None = None
     placement: str | None = None
     recommendation_id: str | None = None
     position: int | None = None

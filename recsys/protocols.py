@@ -3,7 +3,7 @@
 Shapes: B batch, L length, Q queries, P (query, target) pairs, D dim, V catalogue with index 0, N negatives, K top-k.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     import torch
 
-    from recsys.data.chunk import SourceChunk
+    from recsys.data.chunk import SourcePart
     from recsys.retrieval.repurchase import Repurchase
     from recsys.sampler.negatives import Negatives
     from recsys.sequence.batch import SequenceBatch
@@ -25,23 +25,40 @@ VectorsOf = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
 class Source(Protocol):
-    """Brings somebody's raw data into the canonical schemas (`recsys/event.py`)."""
+    """Brings somebody's raw data into the canonical schemas (`recsys/event.py`).
 
-    name: str
-    licence: str
-    time_zone: str
-    cutoff: int
+    `order_only` says that the data holds an order but no times (literature mode): instants are made up, one second
+    apart, and every feature of time is off.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def licence(self) -> str: ...
+
+    @property
+    def time_zone(self) -> str: ...
+
+    @property
+    def cutoff(self) -> int: ...
+
+    @property
+    def order_only(self) -> bool: ...
 
     def fingerprint(self) -> str:
-        """A digest of the raw data and of the settings that shape it; equal digests mean equal logs."""
+        """A digest of the settings that shape the events; with equal parts, equal digests mean equal logs.
+
+        The cut-off is none of them: what is learnt from a log may move, the log stays.
+        """
         ...
 
-    def chunks(self) -> Iterator["SourceChunk"]:
-        """Accepted events and refused rows, piece by piece; every raw row is accounted for."""
+    def parts(self) -> "Sequence[SourcePart]":
+        """The raw data in a fixed order, with digests but not read yet."""
         ...
 
     def items(self) -> pa.Table:
-        """All items, by `ITEM_SCHEMA`."""
+        """All items, by `ITEM_SCHEMA`: one row each, or one for every change of what was known."""
         ...
 
 

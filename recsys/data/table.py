@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.clock import DAY, Clock, SystemClock, parse_instant
-from recsys.data.chunk import SourceChunk
+from recsys.data.chunk import SourceChunk, SourcePart, chunks_of
 from recsys.data.tabular.convert import TIME_FORMATS
 from recsys.data.tabular.events import EventMapping
 from recsys.data.tabular.files import TableFile, digest_of, open_files, require_columns
@@ -25,7 +26,7 @@ from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, EventType
 
 Names = str | Sequence[str]
 
-_VERSION = "1"
+_VERSION = "2"
 _EVENT_FIELDS = frozenset(EVENT_SCHEMA.names) - {"consent"}
 _ITEM_FIELDS = frozenset(ITEM_SCHEMA.names)
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -63,6 +64,7 @@ class TableSource:
     licence: str
     time_zone: str
     name: str = "table"
+    order_only: bool = False
     constants: Mapping[str, str | float] = field(default_factory=lambda: _NOTHING)
     type_values: Mapping[str, str | None] = field(default_factory=lambda: _NOTHING)
     time_format: str = "iso"
@@ -93,28 +95,32 @@ class TableSource:
             raise ConfigError(f"data.delimiter is {self.delimiter!r}; give a single character")
 
     def fingerprint(self) -> str:
-        """Digest of the files' bytes and of every setting that shapes the log."""
+        """Digest of every setting that shapes the events."""
         settings = {
             name: getattr(self, name)
             for name in self.__dataclass_fields__
-            if name not in ("files", "item_files", "clock")
+            if name not in ("files", "item_files", "clock", "cutoff")
         }
         text = json.dumps(settings, sort_keys=True, default=_plain)
-        digest = hashlib.sha256(f"{_VERSION}/{text}".encode())
-        digest.update(digest_of(self._event_files()))
-        digest.update(digest_of(self._item_files()))
-        return digest.hexdigest()[:16]
+        return hashlib.sha256(f"{_VERSION}/{text}".encode()).hexdigest()[:16]
 
-    def chunks(self) -> Iterator[SourceChunk]:
+    def parts(self) -> list[SourcePart]:
+        """One part per file."""
+        wanted = self._event_mapping().wanted()
+        files = self._event_files()
+        for file in files:
+            require_columns(file, wanted)
+        return [
+            SourcePart(name=file.origin, digest=digest_of(file).hex(), chunks=partial(self._read, file))
+            for file in files
+        ]
+
+    def _read(self, file: TableFile) -> Iterator[SourceChunk]:
         """One chunk per piece of a file."""
         mapping = self._event_mapping()
         latest = self.clock.now() + DAY
-        files = self._event_files()
-        for file in files:
-            require_columns(file, mapping.wanted())
-        for file in files:
-            for block in file.blocks(mapping.wanted()):
-                yield mapping.read(block, latest=latest)
+        for block in file.blocks(mapping.wanted()):
+            yield mapping.read(block, latest=latest)
 
     def items(self) -> pa.Table:
         """Every item that is described or occurs in an accepted event, sorted by id."""
@@ -127,7 +133,7 @@ class TableSource:
 
     def _items_of_events(self) -> pa.Array:
         seen = pa.array([], pa.string())
-        for chunk in self.chunks():
+        for chunk in chunks_of(self):
             seen = pc.unique(pa.concat_arrays([seen, *chunk.events["item_id"].chunks]))
         return pc.drop_null(seen)
 

@@ -4,10 +4,12 @@ Layout of a log folder: `events/date=YYYY-MM-DD/*.parquet` (sorted by shopper, i
 `quarantine.parquet`, `summary.json`. The folder appears whole or not at all.
 """
 
+import hashlib
 import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from recsys.data.chunk import SourcePart
 from recsys.errors import ConfigError, DataError
 from recsys.event import EVENT_SCHEMA, QUARANTINE_SCHEMA, SCHEMA_VERSION
 from recsys.log.reader import shopper_of, shopper_time_order
@@ -61,11 +64,12 @@ def write_log(source: Source, folder: Path) -> LogSummary:
         DataError: rows got lost on the way, or nothing was accepted.
         ConfigError: the folder cannot be written.
     """
-    fingerprint = source.fingerprint()
+    parts = source.parts()
+    fingerprint = _content_of(source, parts)
     kept = _summary_of(folder)
     if kept and kept.fingerprint == fingerprint and kept.schema_version == SCHEMA_VERSION:
         return kept
-    chunks = list(source.chunks())
+    chunks = [chunk for part in parts for chunk in part.chunks()]
     accepted = pa.concat_tables([chunk.events for chunk in chunks]) if chunks else EVENT_SCHEMA.empty_table()
     quarantine = pa.concat_tables([c.quarantine for c in chunks]) if chunks else QUARANTINE_SCHEMA.empty_table()
     excluded: Counter[str] = Counter()
@@ -75,6 +79,12 @@ def write_log(source: Source, folder: Path) -> LogSummary:
     summary = _summarise(source, fingerprint, sum(c.rows_in for c in chunks), accepted, events, quarantine, excluded)
     _write_folder(folder, events, source.items(), quarantine, summary)
     return summary
+
+
+def _content_of(source: Source, parts: Sequence[SourcePart]) -> str:
+    """Digest of the settings and of all parts: two logs with the same one hold the same events."""
+    named = [source.fingerprint(), *(f"{part.name} {part.digest}" for part in parts)]
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()[:16]
 
 
 def _summary_of(folder: Path) -> LogSummary | None:

@@ -28,6 +28,8 @@ def items_table(ids: Sequence[str], categories: Sequence[Sequence[str]] | None =
         "available": [True] * count,
         "created_at": [None] * count,
         "attributes": [None] * count,
+        "text": [None] * count,
+        "valid_from": [None] * count,
     }
     return pa.table(columns, schema=ITEM_SCHEMA)
 

@@ -31,6 +31,8 @@ def small_catalogue(categories: int = 3, each: int = 10) -> Catalogue:
                 "available": [True for _ in numbers],
                 "created_at": [None for _ in numbers],
                 "attributes": [[] for _ in numbers],
+                "text": [None for _ in numbers],
+                "valid_from": [None for _ in numbers],
             },
             schema=ITEM_SCHEMA,
         )

@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_metrics_to_the_last_digit_and_another_seed
 def test_the_bundle_tells_where_it_comes_from(tiny_bundle: Path) -> None:
     facts = json.loads((tiny_bundle / "spec.json").read_text())["facts"]
     assert facts["data"] == "made_up"
-    assert facts["origin"]["data_fingerprint"] == "made-up-120-0"
+    assert len(facts["origin"]["data_fingerprint"]) == 16
     assert facts["settings"]["model.dim"] == 16
     assert facts["libraries"]["torch"]
     assert facts["origin"]["git_revision"]

@@ -59,14 +59,10 @@ def require_columns(file: TableFile, wanted: Sequence[str]) -> None:
         raise SourceError(f"{file.path} has the column {', '.join(map(repr, twice))} more than once; rename one")
 
 
-def digest_of(files: Sequence[TableFile]) -> bytes:
-    """A digest of the files' names and bytes."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.origin.encode())
-        with file.path.open("rb") as raw:
-            digest.update(hashlib.file_digest(raw, "sha256").digest())
-    return digest.digest()
+def digest_of(file: TableFile) -> bytes:
+    """A digest of the file's bytes."""
+    with file.path.open("rb") as raw:
+        return hashlib.file_digest(raw, "sha256").digest()
 
 
 def _split(pattern: str) -> tuple[Path, str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from recsys.clock import ManualClock, parse_instant
-from recsys.data.chunk import SourceChunk
+from recsys.data.chunk import SourceChunk, chunks_of
 from recsys.data.table import TableSource
 
 HEADER = "when,what,who,item,units,price,note"
@@ -36,14 +36,14 @@ def write(path: Path, *rows: str, header: str = HEADER) -> Path:
 
 
 def single(table: TableSource) -> SourceChunk:
-    (chunk,) = table.chunks()
+    (chunk,) = chunks_of(table)
     return chunk
 
 
 def events(table: TableSource) -> list[dict[str, object]]:
-    return [event for chunk in table.chunks() for event in chunk.events.to_pylist()]
+    return [event for chunk in chunks_of(table) for event in chunk.events.to_pylist()]
 
 
 def refused(table: TableSource) -> list[tuple[int, str, str]]:
-    rows = [row for chunk in table.chunks() for row in chunk.quarantine.to_pylist()]
+    rows = [row for chunk in chunks_of(table) for row in chunk.quarantine.to_pylist()]
     return [(row["row"], row["reason"], row["raw"]) for row in rows]

@@ -10,6 +10,7 @@ import pytest
 
 from recsys.clock import parse_instant
 from recsys.data import complete_journey
+from recsys.data.chunk import chunks_of
 from recsys.data.complete_journey import CompleteJourney
 from recsys.errors import SourceError
 from recsys.log.reader import EventLog
@@ -119,7 +120,7 @@ def test_items_are_what_was_sold_with_title_category_and_price_from_before_the_c
 
 def test_some_households_can_be_kept_and_make_another_log(journey: CompleteJourney) -> None:
     fewer = replace(journey, households=1)
-    (chunk,) = fewer.chunks()
+    (chunk,) = chunks_of(fewer)
     assert chunk.rows_in == 7
     assert fewer.fingerprint() != journey.fingerprint()
     assert replace(journey).fingerprint() == journey.fingerprint()
@@ -127,13 +128,13 @@ def test_some_households_can_be_kept_and_make_another_log(journey: CompleteJourn
 
 def test_a_folder_without_the_files_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"transactions\.parquet is missing; reinstall the data: pip install"):
-        CompleteJourney(cutoff=0, folder=tmp_path / "nowhere").fingerprint()
+        CompleteJourney(cutoff=0, folder=tmp_path / "nowhere").parts()
 
 
 def test_a_package_that_is_not_installed_is_refused_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(complete_journey, "PACKAGE", "no_such_package_at_all")
     with pytest.raises(SourceError, match=r"is not installed; run: pip install no_such_package_at_all"):
-        CompleteJourney(cutoff=0).fingerprint()
+        CompleteJourney(cutoff=0).parts()
 
 
 def test_no_households_at_all_are_refused() -> None:

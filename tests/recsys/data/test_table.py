@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys.clock import ManualClock, parse_instant, to_datetime
+from recsys.data.chunk import chunks_of
 from recsys.errors import ConfigError, SourceError
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA
 from recsys.log.writer import write_log
@@ -207,31 +208,33 @@ def test_the_fingerprint_follows_content_and_settings_but_not_the_place(tmp_path
     for place in ("here", "there"):
         (tmp_path / place).mkdir()
         write(tmp_path / place / "log.csv", "2024-01-01,buy,ann,i1,1,2,")
-    here = source(tmp_path / "here" / "log.csv").fingerprint()
-    assert source(tmp_path / "there" / "log.csv").fingerprint() == here
-    assert source(tmp_path / "there" / "log.csv", stamp_zone="Asia/Tokyo").fingerprint() != here
+    here, there = source(tmp_path / "here" / "log.csv"), source(tmp_path / "there" / "log.csv")
+    (part,), (same) = here.parts(), there.parts()
+    assert there.fingerprint() == here.fingerprint()
+    assert [(p.name, p.digest) for p in same] == [(part.name, part.digest)]
+    assert source(tmp_path / "there" / "log.csv", stamp_zone="Asia/Tokyo").fingerprint() != here.fingerprint()
     write(tmp_path / "there" / "log.csv", "2024-01-01,buy,ann,i1,1,3,")
-    assert source(tmp_path / "there" / "log.csv").fingerprint() != here
+    assert there.parts()[0].digest != part.digest
 
 
 def test_a_column_that_the_file_lacks_is_named_beside_those_there_are(tmp_path):
     path = write(tmp_path / "log.csv", header="when,what,who,article")
     with pytest.raises(SourceError, match=r"has no column 'item', 'price', 'units'; it has: when, what, who, article"):
-        list(source(path).chunks())
+        list(chunks_of(source(path)))
 
 
 def test_files_that_are_missing_cut_off_or_of_another_kind_are_refused_by_name(tmp_path):
     with pytest.raises(SourceError, match=r"no file matches .*nothing\*"):
-        source(tmp_path / "nothing*.csv").fingerprint()
+        source(tmp_path / "nothing*.csv").parts()
     with pytest.raises(SourceError, match=r"it is a folder, write .*\*\.csv"):
-        source(tmp_path).fingerprint()
+        source(tmp_path).parts()
     (tmp_path / "log.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(SourceError, match=r"log\.parquet is not a readable Parquet file"):
-        list(source(tmp_path / "log.parquet").chunks())
+        list(chunks_of(source(tmp_path / "log.parquet")))
     row = b"2024-01-01,buy,ann,i1,1,2,\n" * 50_000
     (tmp_path / "log.csv.gz").write_bytes(gzip.compress(HEADER.encode() + b"\n" + row)[:-3000])
     with pytest.raises(SourceError, match=r"log\.csv\.gz cannot be read to its end"):
-        list(source(tmp_path / "log.csv.gz").chunks())
+        list(chunks_of(source(tmp_path / "log.csv.gz")))
 
 
 def test_numbers_in_a_time_column_need_their_unit(tmp_path):
@@ -242,7 +245,7 @@ def test_numbers_in_a_time_column_need_their_unit(tmp_path):
     with pytest.raises(
         SourceError, match=r"holds int64, which time_format 'iso' cannot read; set it to one of epoch_s"
     ):
-        list(source(tmp_path / "l.parquet", columns=columns).chunks())
+        list(chunks_of(source(tmp_path / "l.parquet", columns=columns)))
     assert len(events(source(tmp_path / "l.parquet", columns=columns, time_format="epoch_s"))) == 1
 
 

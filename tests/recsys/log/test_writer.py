@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from recsys.clock import DAY, HOUR
-from recsys.data.chunk import SourceChunk
+from recsys.data.chunk import SourceChunk, SourcePart
 from recsys.errors import ConfigError, DataError, RecsysError, SourceError
 from recsys.event import QUARANTINE_SCHEMA, EventType
 from recsys.log.reader import EventLog
@@ -34,11 +34,15 @@ class Shop:
     licence: str = "made up"
     time_zone: str = "UTC"
     cutoff: int = 0
+    order_only: bool = False
 
     def fingerprint(self) -> str:
         return f"shop-{self.version}"
 
-    def chunks(self) -> Iterator[SourceChunk]:
+    def parts(self) -> list[SourcePart]:
+        return [SourcePart(name="rows", digest=f"rows-{self.version}", chunks=self._chunks)]
+
+    def _chunks(self) -> Iterator[SourceChunk]:
         self.read += 1
         events = event_table(self.rows)
         half = len(self.rows) // 2

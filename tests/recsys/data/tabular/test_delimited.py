@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys.data.chunk import chunks_of
 from recsys.data.tabular.delimited import DelimitedFile
 from recsys.errors import SourceError
 from recsys.event import QUARANTINE_SCHEMA
@@ -65,7 +66,7 @@ def test_the_same_damage_is_found_when_the_file_comes_in_small_pieces(tmp_path, 
     whole = source(path)
     expected = refused(whole), [event["event_id"] for event in events(whole)]
     monkeypatch.setattr("recsys.data.tabular.delimited.BLOCK_BYTES", 500)
-    assert len(list(whole.chunks())) > 20
+    assert len(list(chunks_of(whole))) > 20
     assert (refused(whole), [event["event_id"] for event in events(whole)]) == expected
 
 
@@ -99,7 +100,7 @@ def test_blank_lines_and_windows_line_ends_are_no_rows(tmp_path):
 def test_a_file_without_a_usable_header_is_refused_by_name(tmp_path, content, message):
     (tmp_path / "log.csv").write_bytes(content)
     with pytest.raises(SourceError, match=message):
-        list(source(tmp_path / "log.csv").chunks())
+        list(chunks_of(source(tmp_path / "log.csv")))
 
 
 CELL = st.text(st.characters(exclude_characters="\x00", codec="utf-8"), max_size=6) | st.sampled_from(
@@ -116,7 +117,7 @@ def test_whatever_stands_in_a_file_every_line_is_an_event_or_in_quarantine(tmp_p
     path.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("recsys.data.tabular.delimited.BLOCK_BYTES", block)
-        chunks = list(source(path).chunks())
+        chunks = list(chunks_of(source(path)))
     rows_of_file = [n for n, line in enumerate(content.split(b"\n"), 1) if n > 1 and line.removesuffix(b"\r")]
     assert sum(chunk.rows_in for chunk in chunks) == len(rows_of_file)
     for chunk in chunks:
