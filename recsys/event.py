@@ -7,7 +7,7 @@ Events (one row is one shopper doing one thing to at most one item; a basket is 
 | event_id | string | unique; the key of de-duplication |
 | type | string | one of `EventType` |
 | occurred_at | timestamp[us, UTC] | when it happened |
-| user_id / anonymous_id | string | the shopper: known, anonymous, or both (which links them) |
+| user_id / anonymous_id | string | the shopper: known, anonymous, or both (which links them, but for `unlink`) |
 | session_id | string | the shop's own session key, where there is one |
 | channel, device, store | string | where: web, app, shop floor; phone, desktop; which store or market |
 | item_id | string | the item, where the event has one |
@@ -62,6 +62,8 @@ class EventType(StrEnum):
     RATING = "rating"
     OFFER = "offer"
     REDEEM = "redeem"
+    LINK = "link"
+    UNLINK = "unlink"
 
     @property
     def code(self) -> int:
