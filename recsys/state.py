@@ -4,7 +4,7 @@ The same objects come from the log (training, evaluation) and from the online st
 them is shared code, so offline and online cannot drift apart.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
@@ -26,23 +26,51 @@ class Knowledge(StrEnum):
     KNOWN = "known"
 
 
-@dataclass(frozen=True, slots=True)
+QUERY_TOKENS = 4
+"""Q: how many hashed tokens of a search text an event keeps."""
+
+_ABSENT = np.empty(0)
+
+
+def _absent() -> np.ndarray:
+    return _ABSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Events of one shopper, strictly before some instant, in order of time; E events.
+    """Events of one shopper as they were known at some instant, all strictly before it, in order of time; E events.
+
+    Who the shopper is was settled before: events of an anonymous visitor who signed in later are among them only where
+    the instant is after the link (`recsys/log/identity.py`). Columns that nobody knows anything about may be left out;
+    they take no memory.
 
     Attributes:
-        item: catalogue indices [E] int64, 0 for an unknown item or none.
+        item: catalogue indices [E] int, 0 for an unknown item or none.
         type: `EventType.code` [E] int8.
         time: instants [E] int64, microseconds UTC, ascending.
-        quantity: units [E] float32.
+        quantity: units [E] float32; 1 unless given.
         price: unit price [E] float32, NaN where unknown.
+        list_price: unit price without discount [E] float32, NaN where unknown.
+        channel, device: codes of the feature spec's vocabularies [E] int8; 0 for none.
+        position: rank in the slate that the event came from [E] int16, from 0; -1 for none.
+        query: hashed tokens of the search text [E, Q] int16; 0 for none.
     """
 
     item: np.ndarray
     type: np.ndarray
     time: np.ndarray
-    quantity: np.ndarray
-    price: np.ndarray
+    quantity: np.ndarray = field(default_factory=_absent)
+    price: np.ndarray = field(default_factory=_absent)
+    list_price: np.ndarray = field(default_factory=_absent)
+    channel: np.ndarray = field(default_factory=_absent)
+    device: np.ndarray = field(default_factory=_absent)
+    position: np.ndarray = field(default_factory=_absent)
+    query: np.ndarray = field(default_factory=_absent)
+
+    def __post_init__(self) -> None:
+        for name, nothing in _NOTHING.items():
+            if getattr(self, name) is _ABSENT:
+                object.__setattr__(self, name, np.broadcast_to(nothing, (len(self.item), *nothing.shape)))
 
     @classmethod
     def empty(cls) -> "History":
@@ -59,14 +87,22 @@ class History:
             type=np.array([e.type.code for e in kept], np.int8),
             time=np.array([e.occurred_at for e in kept], np.int64),
             quantity=np.array([e.quantity for e in kept], np.float32),
-            price=np.array([np.nan if e.price is None else e.price for e in kept], np.float32),
+            price=_prices(e.price for e in kept),
+            list_price=_prices(e.list_price for e in kept),
+            position=np.array([-1 if e.position is None else e.position for e in kept], np.int16),
         )
+
+    @classmethod
+    def joined(cls, parts: "Sequence[History]") -> "History":
+        """The parts end to end, not sorted."""
+        names = cls.__dataclass_fields__
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def __len__(self) -> int:
         return len(self.item)
 
     def __getitem__(self, rows: slice | np.ndarray) -> "History":
-        return History(self.item[rows], self.type[rows], self.time[rows], self.quantity[rows], self.price[rows])
+        return History(**{name: taken(getattr(self, name), rows) for name in History.__dataclass_fields__})
 
     def before(self, at: int) -> "History":
         """The part strictly before `at`."""
@@ -92,6 +128,30 @@ class History:
                 break
             start = int(instant)
         return start
+
+
+_NOTHING: dict[str, np.ndarray] = {
+    "quantity": np.array(1, np.float32),
+    "price": np.array(np.nan, np.float32),
+    "list_price": np.array(np.nan, np.float32),
+    "channel": np.array(0, np.int8),
+    "device": np.array(0, np.int8),
+    "position": np.array(-1, np.int16),
+    "query": np.zeros(QUERY_TOKENS, np.int16),
+}
+"""What a column says where nothing is known."""
+
+
+def taken(column: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
+    """`column[rows]`; a column that says the same everywhere goes on taking no memory."""
+    if isinstance(rows, slice) or column.strides[0] or not len(column):
+        return column[rows]
+    count = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
+    return np.broadcast_to(column[0], (count, *column.shape[1:]))
+
+
+def _prices(prices: Iterable[float | None]) -> np.ndarray:
+    return np.array([np.nan if price is None else price for price in prices], np.float32)
 
 
 @cache

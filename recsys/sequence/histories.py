@@ -1,7 +1,7 @@
-"""All shoppers' histories of a log as flat arrays: one row per event, one slice per shopper."""
+"""All shoppers' histories of a log as flat arrays: one row per event, one slice per sequence."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -9,26 +9,49 @@ import pyarrow.compute as pc
 
 from recsys.catalogue import Catalogue
 from recsys.event import EventType
-from recsys.state import INTERACTION_CODES, History
+from recsys.state import INTERACTION_CODES, History, taken
+
+ALWAYS = np.iinfo(np.int64).min
+NEVER = np.iinfo(np.int64).max
+
+_ABSENT = np.empty(0)
+
+
+def _absent() -> np.ndarray:
+    return _ABSENT
 
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """Events of S shoppers, E in all, sorted by shopper and time.
+    """Events of S sequences, E in all, sorted by shopper and time.
+
+    A sequence is what was known of a shopper from some instant on. Most shoppers have one. Where a visitor's events
+    were adopted by a user at sign-in (or given back), the user has one more sequence from that instant on: it begins
+    with everything that was known then, and only its later moments are asked about (`recsys/log/identity.py`).
 
     Attributes:
-        shopper: shopper ids, S of them, ascending.
-        start: where each shopper's events begin, and the end of the last; [S + 1] int64.
+        shopper: shopper ids [S], ascending; the sequences of one shopper are neighbours, in order of `asked_from`.
+        start: where each sequence's events begin, and the end of the last; [S + 1] int64.
         events: the flat columns, a `History` of E rows.
+        asked_from: earlier moments of a sequence are history only [S] int64.
+        adopted_at: instant from which a visitor's event counts as a user's, in the visitor's own sequence [E] int64.
     """
 
-    shopper: tuple[str, ...]
+    shopper: pa.Array
     start: np.ndarray
     events: History
+    asked_from: np.ndarray = field(default_factory=_absent)
+    adopted_at: np.ndarray = field(default_factory=_absent)
+
+    def __post_init__(self) -> None:
+        if self.asked_from is _ABSENT:
+            object.__setattr__(self, "asked_from", np.broadcast_to(ALWAYS, len(self.start) - 1))
+        if self.adopted_at is _ABSENT:
+            object.__setattr__(self, "adopted_at", np.broadcast_to(NEVER, len(self.events)))
 
     @classmethod
     def of_table(cls, table: pa.Table, catalogue: Catalogue) -> "Histories":
-        """From `EventLog.events()`, which is sorted by shopper and instant."""
+        """From `EventLog.events()`, which is sorted by shopper and instant; identity links are not followed."""
         column = table["shopper"].combine_chunks().dictionary_encode()
         codes = column.indices.to_numpy()
         start = np.flatnonzero(np.diff(codes, prepend=-1))
@@ -40,11 +63,13 @@ class Histories:
             time=pc.cast(table["occurred_at"], pa.int64()).to_numpy(),
             quantity=pc.fill_null(table["quantity"], 1.0).to_numpy(),
             price=pc.cast(table["price"], pa.float32()).to_numpy(),
+            list_price=pc.cast(table["list_price"], pa.float32()).to_numpy(),
+            position=pc.cast(pc.fill_null(table["position"], -1), pa.int16(), safe=False).to_numpy(),
         )
-        return cls(tuple(column.dictionary.to_pylist()), np.append(start, len(codes)).astype(np.int64), events)
+        return cls(column.dictionary, np.append(start, len(codes)).astype(np.int64), events)
 
     def __len__(self) -> int:
-        return len(self.shopper)
+        return len(self.start) - 1
 
     def __iter__(self) -> Iterator[History]:
         return (self[number] for number in range(len(self)))
@@ -52,28 +77,43 @@ class Histories:
     def __getitem__(self, number: int) -> History:
         return self.events[int(self.start[number]) : int(self.start[number + 1])]
 
+    def shopper_number(self) -> np.ndarray:
+        """Number of the shopper of every sequence [S]; the sequences of one shopper share it."""
+        if not len(self):
+            return np.empty(0, np.int64)
+        other = pc.not_equal(self.shopper[1:], self.shopper[:-1]).to_numpy(zero_copy_only=False)
+        return np.concatenate([[0], np.cumsum(other)])
+
     def before(self, at: int) -> "Histories":
-        """The same shoppers with only the events strictly before `at`; shoppers left with none are dropped."""
-        return self._where(self.events.time < at)
+        """The same sequences with only the events strictly before `at`; those left with none are dropped."""
+        return self.where(self.events.time < at)
+
+    def as_known_at(self, at: int) -> "Histories":
+        """Every shopper once, with the events before `at` that were known to be theirs then; each event once."""
+        current = self.asked_from < at
+        number = self.shopper_number()
+        current[:-1] &= ~((number[1:] == number[:-1]) & current[1:])
+        keep = (self.events.time < at) & (self.adopted_at >= at) & current[self.owner()]
+        return self.where(keep)
 
     def interactions(self) -> "Histories":
-        """The same shoppers with only interactions with items the catalogue knows."""
+        """The same sequences with only interactions with items the catalogue knows."""
         from_types = np.isin(self.events.type, INTERACTION_CODES)
-        return self._where(from_types & (self.events.item > 0))
+        return self.where(from_types & (self.events.item > 0))
 
     def owner(self) -> np.ndarray:
-        """Shopper number of every event, [E] int64."""
+        """Sequence number of every event, [E] int64."""
         return np.repeat(np.arange(len(self)), np.diff(self.start))
 
     def moments(self) -> np.ndarray:
-        """Rows at which a moment (same shopper, same instant) begins, [M] int64."""
+        """Rows at which a moment (same sequence, same instant) begins, [M] int64."""
         fresh = np.diff(self.events.time, prepend=-1) != 0
-        fresh[self.start[:-1]] = True
+        fresh[self.start[:-1][np.diff(self.start) > 0]] = True
         return np.flatnonzero(fresh)
 
     def of_type(self, *types: EventType) -> "Histories":
-        """The same shoppers with only these types of events."""
-        return self._where(np.isin(self.events.type, [t.code for t in types]))
+        """The same sequences with only these types of events."""
+        return self.where(np.isin(self.events.type, [t.code for t in types]))
 
     def once_per_moment(self) -> "Histories":
         """Each item at most once per moment: a view and a cart in the same second are one sign of interest."""
@@ -82,10 +122,18 @@ class Histories:
         pair = np.cumsum(moment) * (int(self.events.item.max(initial=0)) + 1) + self.events.item
         keep = np.zeros(len(pair), bool)
         keep[np.unique(pair, return_index=True)[1]] = True
-        return self._where(keep)
+        return self.where(keep)
 
-    def _where(self, keep: np.ndarray) -> "Histories":
-        counts = np.add.reduceat(keep, self.start[:-1]) if len(self) else np.empty(0, np.int64)
+    def where(self, keep: np.ndarray) -> "Histories":
+        """Only the rows where `keep` [E] is true; sequences left with none are dropped."""
+        counts = np.add.reduceat(keep, self.start[:-1]) if len(self) and len(keep) else np.zeros(len(self), np.int64)
+        counts = np.where(np.diff(self.start) > 0, counts, 0)
         present = np.flatnonzero(counts)
         start = np.concatenate([[0], np.cumsum(counts[present])]).astype(np.int64)
-        return Histories(tuple(self.shopper[number] for number in present), start, self.events[keep])
+        return Histories(
+            self.shopper.take(pa.array(present)),
+            start,
+            self.events[keep],
+            taken(self.asked_from, present),
+            taken(self.adopted_at, keep),
+        )

@@ -75,7 +75,7 @@ def question_stream(states: "list[ShopperState]", spec: FeatureSpec) -> TokenStr
             parts.append(_query_row(state.context.at))
             queries.append(np.ones(1, bool))
         start.append(start[-1] + len(recent) + with_token)
-    stream = _stream(_joined(parts), np.concatenate(queries), np.array(start, np.int64), spec)
+    stream = _stream(History.joined(parts), np.concatenate(queries), np.array(start, np.int64), spec)
     return _at_the_shoppers_own_time(stream, states) if with_token and spec.calendar else stream
 
 
@@ -101,12 +101,7 @@ def latest_moments(history: History, count: int) -> History:
 
 
 def _query_row(at: int) -> History:
-    one = np.zeros(1)
-    return History(one.astype(np.int64), one.astype(np.int8), np.array([at]), one.astype(np.float32), one)
-
-
-def _joined(parts: list[History]) -> History:
-    return History(*(np.concatenate([getattr(p, n) for p in parts]) for n in History.__dataclass_fields__))
+    return History(item=np.zeros(1, np.int64), type=np.zeros(1, np.int8), time=np.array([at]))
 
 
 def _stream(events: History, is_query: np.ndarray, start: np.ndarray, spec: FeatureSpec) -> TokenStream:

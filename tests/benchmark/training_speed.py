@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from recsys.event import EventType
@@ -52,10 +53,8 @@ def read_movielens(path: Path) -> tuple[Histories, int]:
         item=item,
         type=np.full(count, EventType.VIEW.code, np.int8),
         time=second * 1_000_000,
-        quantity=np.ones(count, np.float32),
-        price=np.full(count, np.nan, np.float32),
     )
-    return Histories(tuple(str(u) for u in user[start[:-1]]), start, events), int(item.max()) + 1
+    return Histories(pa.array(user[start[:-1]].astype(str)), start, events), int(item.max()) + 1
 
 
 class Attune:

@@ -46,8 +46,6 @@ def history(*rows: Row, unit: int = SECOND) -> History:
         item=np.array([row[0] for row in rows], np.int64),
         type=np.array([t.code for t in types], np.int8),
         time=np.array([row[1] * unit for row in rows], np.int64),
-        quantity=np.ones(len(rows), np.float32),
-        price=np.full(len(rows), np.nan, np.float32),
     )
 
 
@@ -55,7 +53,7 @@ def histories(*shoppers: Sequence[Row], unit: int = SECOND) -> Histories:
     """One history for each shopper, "s0", "s1", ..."""
     start = np.cumsum([0, *(len(rows) for rows in shoppers)]).astype(np.int64)
     return Histories(
-        tuple(f"s{number}" for number in range(len(shoppers))),
+        pa.array([f"s{number}" for number in range(len(shoppers))], pa.string()),
         start,
         history(*(row for rows in shoppers for row in rows), unit=unit),
     )

@@ -29,7 +29,7 @@ async def test_a_history_replayed_through_the_api_gives_the_offline_vector_and_s
     events = EventLog(tmp_path / "log").events()
     histories = Histories.of_table(events, recommender.catalogue)
     at = source.cutoff + 3 * DAY
-    offline = ShopperState(histories[histories.shopper.index(shopper)], Context(at=at))
+    offline = ShopperState(histories[histories.shopper.index(shopper).as_py()], Context(at=at))
 
     store = SqliteStore(tmp_path / "events.db")
     service = Service(recommender, store, clock=ManualClock(at), rng=np.random.default_rng(0))

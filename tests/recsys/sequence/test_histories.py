@@ -19,7 +19,7 @@ def test_a_table_becomes_one_slice_for_each_shopper() -> None:
     ]
     table = event_table(rows).append_column("shopper", [["ann", "ann", "bob"]])
     log = Histories.of_table(table, catalogue_of(3))
-    assert log.shopper == ("ann", "bob")
+    assert log.shopper.to_pylist() == ["ann", "bob"]
     assert [len(one) for one in log] == [2, 1]
     assert log.events.item.tolist() == [2, 0, 0]
     assert log.events.type.tolist() == [EventType.PURCHASE.code] * 2 + [EventType.SEARCH.code]
@@ -30,7 +30,7 @@ def test_a_table_becomes_one_slice_for_each_shopper() -> None:
 
 def test_before_drops_shoppers_that_have_nothing_left() -> None:
     log = histories([(1, 5)], [(2, 1), (3, 2), (4, 3)]).before(3 * SECOND)
-    assert log.shopper == ("s1",)
+    assert log.shopper.to_pylist() == ["s1"]
     assert log.events.item.tolist() == [2, 3]
     assert log.start.tolist() == [0, 2]
 
