@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from recsys.log.writer import LogSummary
+from recsys.log.summary import LogSummary
 
 
 def print_log(summary: LogSummary, folder: Path, console: Console) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,33 +23,8 @@ from recsys.data.chunk import SourcePart
 from recsys.errors import ConfigError, DataError
 from recsys.event import EVENT_SCHEMA, QUARANTINE_SCHEMA, SCHEMA_VERSION
 from recsys.log.reader import shopper_of, shopper_time_order
+from recsys.log.summary import LogSummary
 from recsys.protocols import Source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogSummary:
-    """What became of the raw rows, and what the log holds.
-
-    `rows_in = events + duplicates + quarantined + excluded` always holds; writing fails otherwise.
-    """
-
-    source: str
-    licence: str
-    fingerprint: str
-    schema_version: int
-    rows_in: int
-    events: int
-    duplicates: int
-    quarantined: int
-    excluded: int
-    shoppers: int
-    items: int
-    moments: int
-    first: str
-    last: str
-    quarantine_reasons: dict[str, int]
-    excluded_reasons: dict[str, int]
-    types: dict[str, int]
 
 
 def log_folder(source: Source, outputs: Path) -> Path:
@@ -134,6 +109,7 @@ def _summarise(
         licence=source.licence,
         fingerprint=fingerprint,
         schema_version=SCHEMA_VERSION,
+        order_only=source.order_only,
         rows_in=rows_in,
         events=events.num_rows,
         duplicates=duplicates,
