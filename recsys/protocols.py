@@ -62,6 +62,17 @@ class Source(Protocol):
         ...
 
 
+class Target(Protocol):
+    """Says what a question asks for; the question of a moment stands the instant before it."""
+
+    words: str
+
+    def ends(self, histories: "Histories", first: np.ndarray) -> np.ndarray:
+        """Row after the last target of the moments that begin at rows `first` [M], ascending; targets are the rows
+        from `first` up to it, all of the same sequence; [M]."""
+        ...
+
+
 class Encoder(Protocol):
     """Turns sequences into query vectors that live in the same space as the item vectors."""
 

@@ -47,7 +47,7 @@ class EventEmbedder(nn.Module):
         hidden = hidden + self.position(batch.position.clamp(max=self.position.num_embeddings - 1))
         hidden = hidden + self.event_type(batch.type) + batch.is_query[..., None] * self.query
         for name, table in self.calendar.items():
-            hidden = hidden + table(getattr(batch, name))
+            hidden = hidden + table(batch.features[name])
         return hidden
 
 

@@ -3,10 +3,16 @@
 Shapes: B sequences, L tokens, Q queries, P pairs of a query and one of its target items.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from recsys.sequence.stream import TokenStream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +24,7 @@ class SequenceBatch:
         type: event type code shown to the encoder [B, L] int64; 0 at query tokens and padding.
         time: instant [B, L] int64 microseconds.
         position: number of the token's moment within the sequence [B, L] int64 (a basket shares one).
-        gap, hour, weekday: see `recsys.feature.temporal`, [B, L] int64.
+        features: the spec's token features by name, classes [B, L] int64.
         valid: False at padding [B, L].
         is_query: True at query tokens [B, L].
         query: flat places (row * L + column) of the tokens whose output is a query vector, [Q] int64.
@@ -31,9 +37,7 @@ class SequenceBatch:
     type: Tensor
     time: Tensor
     position: Tensor
-    gap: Tensor
-    hour: Tensor
-    weekday: Tensor
+    features: Mapping[str, Tensor]
     valid: Tensor
     is_query: Tensor
     query: Tensor
@@ -59,5 +63,90 @@ class SequenceBatch:
 
     def to(self, device: torch.device) -> "SequenceBatch":
         """The same batch on another device."""
-        tensors = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "ordered"}
-        return SequenceBatch(**tensors, ordered=self.ordered)
+        names = ("item", "type", "time", "position", "valid", "is_query", "query", "pair_query", "pair_target")
+        return SequenceBatch(
+            **{name: getattr(self, name).to(device) for name in names},
+            features={name: values.to(device) for name, values in self.features.items()},
+            ordered=self.ordered,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenTensors:
+    """The columns of a `TokenStream` as tensors, on the device where batches are put together; [N] each."""
+
+    item: Tensor
+    type: Tensor
+    time: Tensor
+    moment: Tensor
+    is_query: Tensor
+    reach: Tensor
+    features: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, stream: "TokenStream", device: torch.device | str = "cpu") -> "TokenTensors":
+        """On the CPU the tensors share the stream's memory, also where that is a mapped file."""
+        names = ("item", "type", "time", "moment", "is_query", "reach")
+        return cls(
+            **{name: torch.from_numpy(getattr(stream, name)).to(device) for name in names},
+            features={name: torch.from_numpy(values).to(device) for name, values in stream.features.items()},
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the columns lie."""
+        return self.item.device
+
+
+def collate(
+    stream: TokenTensors,
+    begin: np.ndarray,
+    end: np.ndarray,
+    *,
+    target_from: np.ndarray | None,
+    ordered: bool,
+) -> SequenceBatch:
+    """Cut windows [begin, end) of the stream [B] and put them side by side, on the stream's device.
+
+    `target_from` [B] is the first stream row of each window that counts as a target; None asks for no targets: then
+    every window's last token is its query.
+    """
+    first, length = (torch.from_numpy(rows).to(stream.device) for rows in (begin, end - begin))
+    width = int((end - begin).max(initial=1))
+    column = torch.arange(width, device=stream.device)
+    valid = column < length[:, None]
+    row = torch.where(valid, first[:, None] + column, first[:, None])
+    item, moment = stream.item[row].long() * valid, stream.moment[row]
+    is_query = stream.is_query[row] & valid
+    if target_from is None:
+        query = torch.arange(len(first), device=stream.device) * width + (length - 1).clamp(min=0)
+        pair_query = pair_target = query.new_empty(0)
+    else:
+        targets = torch.from_numpy(target_from).to(stream.device)
+        next_inside = valid & (column < length[:, None] - 1) & (row + 1 >= targets[:, None])
+        asks = next_inside if ordered else is_query & (row >= targets[:, None])
+        query = asks.flatten().nonzero()[:, 0]
+        pair_query, pair_target = _pairs(stream, row.flatten()[query])
+    return SequenceBatch(
+        item=item,
+        type=stream.type[row].long() * valid,
+        time=stream.time[row],
+        position=torch.where(valid, moment - moment[:, :1], 0).long(),
+        features={name: values[row].long() for name, values in stream.features.items()},
+        valid=valid,
+        is_query=is_query,
+        query=query,
+        pair_query=pair_query,
+        pair_target=pair_target,
+        ordered=ordered,
+    )
+
+
+def _pairs(stream: TokenTensors, asking: Tensor) -> tuple[Tensor, Tensor]:
+    """Owner [P] and target item [P] of all pairs of the stream rows that ask [Q]."""
+    count = stream.reach[asking].long()
+    owner = torch.repeat_interleave(torch.arange(len(asking), device=asking.device), count)
+    offset = torch.arange(len(owner), device=asking.device) - (count.cumsum(0) - count)[owner]
+    target = stream.item[asking[owner] + 1 + offset].long()
+    known = target > 0
+    return owner[known], target[known]

@@ -60,7 +60,7 @@ def test_what_lies_in_the_padding_changes_no_query() -> None:
         batch.item[~batch.valid] = 7
         batch.type[~batch.valid] = 1
         batch.time[~batch.valid] = 0
-        batch.hour[~batch.valid] = 5
+        batch.features["hour"][~batch.valid] = 5
         assert torch.equal(ENCODER(batch), before)
 
 

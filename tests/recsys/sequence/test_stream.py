@@ -38,8 +38,8 @@ def test_a_question_is_its_history_and_a_token_with_its_own_time() -> None:
     batch = question_batch([state((4, 1), (5, 61), (6, 61), at=3661)], spec())
     assert batch.item.tolist() == [[4, 5, 6, 0]]
     assert batch.position.tolist() == [[0, 1, 1, 2]]
-    assert batch.gap.tolist() == [[0, 6, 6, 12]], "none, 60 s in [32, 64), 3600 s in [2048, 4096)"
-    assert batch.hour.tolist() == [[0, 0, 0, 1]]
+    assert batch.features["gap"].tolist() == [[0, 6, 6, 12]], "none, 60 s in [32, 64), 3600 s in [2048, 4096)"
+    assert batch.features["hour"].tolist() == [[0, 0, 0, 1]]
     assert batch.is_query.tolist() == [[False, False, False, True]]
     assert batch.query.tolist() == [3]
 
@@ -66,14 +66,13 @@ def test_hours_and_weekdays_are_those_of_the_shop() -> None:
     at = parse_instant("2017-12-05T03:30:00Z")
     asked = ShopperState(history(), Context(at=at))
     batch = question_batch([asked], spec(time_zone="America/New_York"))
-    assert batch.hour.tolist() == [[22]]
-    assert batch.weekday.tolist() == [[0]], "still Monday over there"
+    assert batch.features["hour"].tolist() == [[22]]
+    assert batch.features["weekday"].tolist() == [[0]], "still Monday over there"
 
 
 def test_a_log_of_bare_order_shows_no_times() -> None:
     batch = question_batch([state((4, 1), (5, 90), at=7200)], spec(calendar=False))
-    assert batch.gap.sum() == 0
-    assert batch.hour.unique().tolist() == [0]
+    assert batch.features == {}
 
 
 def test_without_a_query_token_a_shopper_without_history_cannot_be_asked() -> None:
@@ -97,6 +96,6 @@ def test_the_shoppers_own_offset_decides_the_hour_and_weekday_of_the_question_al
     at_home = ShopperState(history((1, 1)), Context(at=sunday_2330))
     abroad = ShopperState(history((1, 1)), Context(at=sunday_2330, utc_offset_s=7_200))
     batch = question_batch([at_home, abroad], spec())
-    assert batch.hour.flatten()[batch.query].tolist() == [23, 1]
-    assert batch.weekday.flatten()[batch.query].tolist() == [6, 0]
-    assert batch.hour[0, 0] == batch.hour[1, 0]
+    assert batch.features["hour"].flatten()[batch.query].tolist() == [23, 1]
+    assert batch.features["weekday"].flatten()[batch.query].tolist() == [6, 0]
+    assert batch.features["hour"][0, 0] == batch.features["hour"][1, 0]
