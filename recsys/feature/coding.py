@@ -1,6 +1,6 @@
 """Small vocabularies: the names that were seen before the cut-off as codes, everything else as "unseen"."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,11 @@ class Vocabulary:
             for entry in pc.value_counts(column).to_pylist():
                 if entry["values"]:
                     counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
+        return cls.of_counts(counts, at_most=at_most)
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, int], *, at_most: int = AT_MOST) -> "Vocabulary":
+        """The `at_most` most frequent names, counted already; ties go by name."""
         return cls(tuple(sorted(counts, key=lambda name: (-counts[name], name))[:at_most]))
 
     @property
@@ -57,5 +62,5 @@ class Vocabulary:
         whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         coded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
         table = np.array([*(self.code(name) for name in coded.dictionary.to_pylist()), NONE], np.int8)
-        places = pc.fill_null(coded.indices.cast(pa.int64()), len(table) - 1)
-        return table[np.asarray(places)]
+        place: np.ndarray = pc.fill_null(coded.indices.cast(pa.int64()), len(table) - 1).to_numpy()
+        return np.asarray(table[place])

@@ -63,15 +63,14 @@ class Identity:
     user: pa.Array
 
     @classmethod
-    def of(cls, pieces: Iterable[pa.Table]) -> "Identity":
-        """From events (at least `COLUMNS`) in order of time within each visitor, as `EventLog.days` gives them."""
-        kept = [_changes_within(piece) for piece in pieces]
-        told = pa.concat_tables([piece for piece in kept if piece.num_rows] or [_NO_CHANGES])
-        told = told.take(_visitor_time_order(told)).combine_chunks()
+    def of(cls, told: Iterable[pa.Table]) -> "Identity":
+        """From what `changes_told` found in the pieces of a log, in their order."""
+        changes = pa.concat_tables([_NO_CHANGES, *told])
+        changes = changes.take(_visitor_time_order(changes)).combine_chunks()
         visitor: list[str] = []
         start, time, user = [0], [], []
         current: str | None = None
-        for name, who, at, ends in zip(*(told[c].to_pylist() for c in _NO_CHANGES.column_names), strict=True):
+        for name, who, at, ends in zip(*(changes[c].to_pylist() for c in _NO_CHANGES.column_names), strict=True):
             if not visitor or visitor[-1] != name:
                 visitor.append(name)
                 start.append(start[-1])
@@ -141,8 +140,8 @@ _NO_CHANGES = pa.table(
 )
 
 
-def _changes_within(piece: pa.Table) -> pa.Table:
-    """What a piece says about links, without what only repeats the row before."""
+def changes_told(piece: pa.Table) -> pa.Table:
+    """What a piece of a log (at least `COLUMNS`) says about links, without what only repeats the row before."""
     both = piece.filter(pc.and_(pc.is_valid(piece["anonymous_id"]), pc.is_valid(piece["user_id"])))
     told = pa.table(
         {

@@ -1,6 +1,6 @@
 """Canonical events -> the small numbers of a history: one table of codes for the log and for the online store."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,7 +39,7 @@ class Coding:
                 return None
             return events[name].combine_chunks()
 
-        optional = {
+        optional: dict[str, Callable[[pa.Array], np.ndarray]] = {
             "quantity": lambda c: pc.fill_null(c, 1.0).to_numpy(),
             "price": lambda c: pc.cast(c, pa.float32()).to_numpy(zero_copy_only=False),
             "list_price": lambda c: pc.cast(c, pa.float32()).to_numpy(zero_copy_only=False),

@@ -90,7 +90,7 @@ class Histories:
 
     def as_known_at(self, at: int) -> "Histories":
         """Every shopper once, with the events before `at` that were known to be theirs then; each event once."""
-        current = self.asked_from < at
+        current = self.asked_from <= at
         number = self.shopper_number()
         current[:-1] &= ~((number[1:] == number[:-1]) & current[1:])
         keep = (self.events.time < at) & (self.adopted_at >= at) & current[self.owner()]

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.log.identity import Identity
+from recsys.log.identity import Identity, changes_told
 from tests.recsys.by_hand import event_table
 
 NEVER = np.iinfo(np.int64).max
@@ -22,7 +22,7 @@ def identity(*steps: Step, pieces: int = 1) -> Identity:
     ]
     table = event_table(rows)
     cuts = np.linspace(0, len(rows), pieces + 1).astype(int)
-    return Identity.of([table.slice(a, b - a) for a, b in pairwise(cuts)])
+    return Identity.of([changes_told(table.slice(a, b - a)) for a, b in pairwise(cuts)])
 
 
 def claim(found: Identity, at: int, visitor: str = "v") -> tuple[str | None, str | None, int, int]:
