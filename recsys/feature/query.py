@@ -40,5 +40,5 @@ def token_columns(texts: pa.Array | pa.ChunkedArray, *, count: int = TOKENS, buc
     coded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
     distinct = [*(tokens(text, count=count, buckets=buckets) for text in coded.dictionary.to_pylist()), (0,) * count]
     table = np.array(distinct, np.int16)
-    places = pc.fill_null(coded.indices.cast(pa.int64()), len(table) - 1)
-    return table[np.asarray(places)]
+    place: np.ndarray = pc.fill_null(coded.indices.cast(pa.int64()), len(table) - 1).to_numpy()
+    return np.asarray(table[place])

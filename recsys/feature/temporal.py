@@ -9,8 +9,12 @@ from recsys.errors import ConfigError
 
 HOURS = 24
 WEEKDAYS = 7
+DAYS_OF_MONTH = 32
+"""Classes of the day of the month; class 0 is never used, so that a class is the day as people say it."""
 GAPS = 32
 """Number of gap classes: class 0 is "no moment before", class g holds gaps of [2**(g-1), 2**g) seconds."""
+
+_GAP_BORDERS = SECOND * 2 ** np.arange(1, GAPS - 1, dtype=np.int64)
 
 
 def local_time(time: np.ndarray, time_zone: str) -> np.ndarray:
@@ -32,8 +36,19 @@ def weekday_of(local: np.ndarray) -> np.ndarray:
     return (local // DAY + 3) % WEEKDAYS
 
 
+def day_of_month(day: np.ndarray) -> np.ndarray:
+    """Day of the month 1..31 of local days [N], counted from 1970-01-01."""
+    date = day.astype("datetime64[D]")
+    return np.asarray((date - date.astype("datetime64[M]")).astype(np.int64) + 1)
+
+
+def month_length(day: np.ndarray) -> np.ndarray:
+    """Number of days, 28..31, of the months in which local days [N] lie."""
+    month = day.astype("datetime64[D]").astype("datetime64[M]")
+    days = (month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")
+    return np.asarray(days.astype(np.int64))
+
+
 def gap_class(gap: np.ndarray) -> np.ndarray:
     """Class 0..GAPS-1 of gaps in microseconds [N]; negative gaps mean "no moment before" and give 0."""
-    seconds = np.maximum(gap, 0) / SECOND
-    classes = 1 + np.floor(np.log2(np.maximum(seconds, 1.0))).astype(np.int64)
-    return np.where(gap < 0, 0, np.minimum(classes, GAPS - 1))
+    return np.where(gap < 0, 0, 1 + np.searchsorted(_GAP_BORDERS, gap, side="right"))

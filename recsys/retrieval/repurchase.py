@@ -18,6 +18,7 @@ import numpy as np
 
 from recsys.clock import DAY
 from recsys.event import EventType
+from recsys.feature.repeat import since_bought
 from recsys.registry import registered
 from recsys.retrieval.buy_again import BuyAgain
 from recsys.sequence.histories import Histories
@@ -73,14 +74,14 @@ class Repurchase:
     def chances(self, state: ShopperState, item: np.ndarray) -> np.ndarray:
         """Multiplier in (0, 1] for each of `item` [N]: 1 for what the shopper never bought."""
         factor = np.ones(len(item), np.float32)
-        again, elapsed = _since_bought(state, item)
+        again, elapsed = since_bought(state.history, state.context.at, item)
         factor[again] = self.multiplier[self.cell(item[again], elapsed)]
         return factor
 
     def recovered(self, state: ShopperState, item: np.ndarray) -> np.ndarray:
         """How far each of `item` [N] has recovered from its last purchase: 0 right after it, 1 later or if never."""
         factor = np.ones(len(item), np.float32)
-        again, elapsed = _since_bought(state, item)
+        again, elapsed = since_bought(state.history, state.context.at, item)
         usual_days = self.interval_days[self.category[item[again]]]
         factor[again] = np.minimum(1, elapsed / (SESSION_GAP + DAY * usual_days**2 / RECOVERY_DAYS))
         return factor
@@ -92,18 +93,6 @@ class Repurchase:
     def arrays(self) -> dict[str, np.ndarray]:
         """What the bundle stores; the constructor takes it back."""
         return {"category": self.category, "interval_days": self.interval_days, "multiplier": self.multiplier}
-
-
-def _since_bought(state: ShopperState, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of `item` [N] the shopper bought before, and for those the time since in microseconds."""
-    bought = state.history.of_type(EventType.PURCHASE)
-    if not len(bought):
-        return np.zeros(len(item), bool), np.empty(0, np.int64)
-    order = np.argsort(bought.item, kind="stable")
-    ascending = bought.item[order]
-    place = np.searchsorted(ascending, item, side="right") - 1
-    again = (place >= 0) & (ascending[np.maximum(place, 0)] == item)
-    return again, state.context.at - bought.time[order][place[again]]
 
 
 def category_intervals(bought: Histories, category: np.ndarray, *, until: int) -> np.ndarray:
@@ -140,5 +129,5 @@ def _baskets(
         before: Candidates = habit.candidates(state)
         taken = np.isin(before.item, bought.events.item[first[moment] : last[moment]])
         if taken.any():
-            rows.append((before.item, _since_bought(state, before.item)[1], before.score.astype(np.float64), taken))
+            rows.append((before.item, since_bought(history, state.context.at, before.item)[1], before.score.astype(np.float64), taken))
     return rows

@@ -1,11 +1,25 @@
-"""Local time and gaps, by hand."""
+"""Local time, days of the month and gaps, by hand."""
+
+import calendar
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from recsys.clock import SECOND, parse_instant
+from recsys.clock import DAY, SECOND, parse_instant
 from recsys.errors import ConfigError
-from recsys.feature.temporal import GAPS, gap_class, hour_of, local_time, weekday_of
+from recsys.feature.temporal import (
+    DAYS_OF_MONTH,
+    GAPS,
+    day_of_month,
+    gap_class,
+    hour_of,
+    local_time,
+    month_length,
+    weekday_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +57,22 @@ def test_gap_classes_double() -> None:
 
 def test_no_moment_before_is_a_class_of_its_own_and_centuries_are_the_last() -> None:
     assert gap_class(np.array([-1, 2**62])).tolist() == [0, GAPS - 1]
+
+
+def test_gap_classes_end_at_their_borders_to_the_microsecond() -> None:
+    for power in range(1, GAPS - 1):
+        border = SECOND * 2**power
+        assert gap_class(np.array([border - 1, border])).tolist() == [power, power + 1]
+
+
+@given(number=st.integers(-200_000, 200_000))
+def test_days_of_the_month_are_those_of_the_calendar(number: int) -> None:
+    day = date(1970, 1, 1) + timedelta(days=number)
+    assert day_of_month(np.array([number])).tolist() == [day.day]
+    assert month_length(np.array([number])).tolist() == [calendar.monthrange(day.year, day.month)[1]]
+    assert 0 < day.day < DAYS_OF_MONTH
+
+
+def test_the_day_of_the_month_is_the_shops_own() -> None:
+    local = local_time(np.array([parse_instant("2024-03-01T04:30:00Z")]), "America/New_York")
+    assert day_of_month(local // DAY).tolist() == [29]
