@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recsys.sequence.batch import SequenceBatch
     from recsys.sequence.histories import Histories
     from recsys.slate import Candidates, Choice, Reason
+    from recsys.split.cut import Cut
     from recsys.state import ShopperState
 
 VectorsOf = Callable[["torch.Tensor"], "torch.Tensor"]
@@ -59,6 +60,21 @@ class Source(Protocol):
 
     def items(self) -> pa.Table:
         """All items, by `ITEM_SCHEMA`: one row each, or one for every change of what was known."""
+        ...
+
+
+class Split(Protocol):
+    """Cuts a log into what is learnt from, validated on and tested on."""
+
+    words: str
+    needs_times: bool
+
+    def vocabulary_until(self, cutoff: int) -> int | None:
+        """Vocabularies are made from what is strictly earlier; None for all of the log (literature mode)."""
+        ...
+
+    def cut(self, histories: "Histories", *, cutoff: int) -> "Cut":
+        """Three instants for every sequence."""
         ...
 
 

@@ -4,7 +4,7 @@ The same objects come from the log (training, evaluation) and from the online st
 them is shared code, so offline and online cannot drift apart.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
@@ -110,7 +110,7 @@ class History:
 
     def of_type(self, *types: EventType) -> "History":
         """The events of these types."""
-        return self[_is_one_of(types)[self.type]]
+        return self[is_one_of(types)[self.type]]
 
     def interactions(self) -> "History":
         """The events in which the shopper acted on an item the catalogue knows."""
@@ -155,15 +155,14 @@ def _prices(prices: Iterable[float | None]) -> np.ndarray:
 
 
 @cache
-def _is_one_of(types: tuple[EventType, ...]) -> np.ndarray:
+def is_one_of(types: Collection[EventType]) -> np.ndarray:
     """Lookup from a type code to whether it is one of `types`, [C] bool; far faster than `np.isin` on short arrays."""
     table = np.zeros(max(t.code for t in EventType) + 1, bool)
     table[[t.code for t in types]] = True
     return table
 
 
-INTERACTION_CODES = sorted(event_type.code for event_type in INTERACTIONS)
-_IS_INTERACTION = _is_one_of(tuple(INTERACTIONS))
+_IS_INTERACTION = is_one_of(INTERACTIONS)
 _BASKET_TYPES = (EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE)
 
 

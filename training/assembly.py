@@ -13,18 +13,18 @@ from recsys.recommender import Recommender
 from recsys.retrieval.blend import Blend, tune
 from recsys.retrieval.repurchase import Repurchase
 from recsys.state import Knowledge
-from training.dataset import Dataset
+from training.dataset import Dataset, Known
 from training.recipe import Recipe
 
 
-def with_statistics(recommender: Recommender, recipe: Recipe, dataset: Dataset, *, until: int) -> Recommender:
-    """The same recommender with sources and repurchase model learnt from everything before `until`."""
+def with_statistics(recommender: Recommender, recipe: Recipe, dataset: Dataset, known: Known) -> Recommender:
+    """The same recommender with sources and repurchase model learnt from what is `known`."""
     for source in recommender.blend.sources:
-        source.fit(dataset.histories, items=dataset.catalogue.size, until=until, category=dataset.category)
+        source.fit(known.histories, items=dataset.catalogue.size, until=known.until, category=dataset.category)
     repurchase = Repurchase.learn(
-        dataset.histories,
+        known.histories,
         category=dataset.category,
-        until=until,
+        until=known.until,
         window=recipe.validation_days * DAY,
         seed=recipe.seed,
     )

@@ -21,9 +21,10 @@ from recsys.retrieval.buy_again import BuyAgain
 from recsys.retrieval.covisitation import CoVisitation, Relation
 from recsys.retrieval.popular import Popular
 from recsys.sequence.stream import askable, question_batch
-from training.dataset import Dataset
+from training.dataset import Dataset, Known
 from training.recipe import Recipe
 
+LITERATURE = "; literature mode: order only, no times, time features are off"
 ENCODER_ROW = "encoder alone"
 ANSWER_ROW = "the answer"
 _BATCH = 64
@@ -95,11 +96,13 @@ def compare(cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *
     """All rows. Baselines learn from everything before the cut-off, as the recommender's own sources did already; one
     that is among those is not fitted twice."""
     ranks: dict[str, list[np.ndarray]] = {}
+    known: Known | None = None
     fitted = {_described(source): source for source in recommender.blend.sources}
     for name, source in baselines().items():
         same = fitted.get(_described(source))
         if same is None:
-            source.fit(dataset.histories, items=dataset.catalogue.size, until=dataset.cutoff, category=dataset.category)
+            known = known or dataset.before_test()
+            source.fit(known.histories, items=dataset.catalogue.size, until=known.until, category=dataset.category)
         ranks[name] = source_ranker(same or source)(cases)
     rows = {name: score(cases, found, seed=seed) for name, found in ranks.items()}
     best = max(rows, key=lambda name: rows[name].ndcg10)
@@ -125,10 +128,11 @@ def _described(source: CandidateSource) -> tuple[str, str]:
 def protocol_of(recipe: Recipe, cases: Sequence[Case]) -> str:
     """One sentence that says what was asked and how it was judged."""
     shoppers = len({case.shopper for case in cases})
-    cutoff = to_datetime(recipe.data.cutoff).date().isoformat()
+    since = f" from {to_datetime(recipe.data.cutoff).date().isoformat()} on" if recipe.split.needs_times else ""
     return (
-        f"{recipe.data.name}: {len(cases):,} baskets of {shoppers:,} shoppers from {cutoff} on, "
-        "the whole catalogue ranked; intervals resample shoppers"
+        f"{recipe.data.name}: {len(cases):,} questions of {shoppers:,} shoppers{since}, {recipe.target.words}, "
+        f"the whole catalogue ranked; {recipe.split.words}; intervals resample shoppers"
+        f"{LITERATURE if recipe.data.order_only else ''}"
     )
 
 

@@ -1,18 +1,29 @@
 """A log cut in time: what may be learnt from, what is validated on, what is tested on."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
 
 from recsys.catalogue import Catalogue
 from recsys.clock import to_datetime
 from recsys.errors import TrainingError
-from recsys.event import INTERACTIONS
+from recsys.event import INTERACTIONS, EventType
+from recsys.feature.price import medians
 from recsys.feature.spec import FeatureSpec
 from recsys.log.reader import EventLog
-from recsys.metric.evaluation import Case, next_moment_cases
+from recsys.metric.evaluation import Case, cases_between
+from recsys.protocols import Target
+from recsys.sequence.coding import Coding
+from recsys.sequence.gather import gather
 from recsys.sequence.histories import Histories
+from recsys.sequence.stored import stored_stream
+from recsys.sequence.stream import TokenStream
+from recsys.sequence.survey import Survey
+from recsys.split.cut import Cut
+from training.provenance import code_digest
 from training.recipe import Recipe
 
 _LEAF = 3
@@ -20,68 +31,150 @@ _VALIDATION_CASES = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the crowd's statistics may be counted from: `histories`, everything strictly before `until`."""
+
+    histories: Histories
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """Everything that training reads.
 
     Attributes:
+        log: the event log.
+        order_only: it holds an order but no times (literature mode).
         catalogue: the items seen before the cut-off; later ones are unknown.
-        features: the spec, with the types that occurred before the cut-off.
+        features: the spec, with the vocabularies from before the cut-off.
         histories: all events of all shoppers, after the cut-off too, as histories of later questions.
         category: leaf category of every index [V].
-        since: instant at which the validation window begins; the encoder learns from what is strictly earlier.
-        cutoff: instant at which the test begins.
+        cut: where each sequence is cut.
+        target: what a question asks for.
+        wanted: the event types that are asked for: purchases or, where a log has none, all interactions.
+        cutoff: instant at which the test begins, where the split has one for all.
         end: just after the last event.
     """
 
+    log: EventLog
+    order_only: bool
     catalogue: Catalogue
     features: FeatureSpec
     histories: Histories
     category: np.ndarray
-    since: int
+    cut: Cut
+    target: Target
+    wanted: tuple[EventType, ...]
     cutoff: int
     end: int
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Dataset":
-        """Read the recipe's log and cut it at the recipe's instants."""
+        """Read the recipe's log and cut it as the recipe's split says."""
         log, source = EventLog(recipe.log_folder), recipe.data
-        events = log.events()
-        early = events.filter(pc.less(pc.cast(events["occurred_at"], "int64"), source.cutoff))
-        catalogue = Catalogue.of_table(log.items(), pc.drop_null(pc.unique(early["item_id"])).to_pylist())
-        known_types = tuple(sorted(t for t in pc.unique(early["type"]).to_pylist() if t in INTERACTIONS))
-        histories = Histories.of_table(events, catalogue)
+        until = recipe.split.vocabulary_until(source.cutoff)
+        survey = Survey.of(log, until=until)
+        if not len(survey.items):
+            raise TrainingError(
+                f"no event before data.cutoff={to_datetime(source.cutoff).isoformat()}: the log goes from "
+                f"{to_datetime(survey.first).isoformat()} to {to_datetime(survey.last).isoformat()}; cut later"
+            )
+        catalogue = Catalogue.of_table(log.items(until), survey.items.to_pylist())
+        coding = Coding(catalogue, survey.channels, survey.devices)
+        key = _digest(log.fingerprint, until, code_digest())
+        histories = gather(log, survey, coding, log.cache_folder / f"histories-{key}")
+        catalogue = _with_usual_prices(catalogue, histories, until)
+        known_types = tuple(t for t in survey.types if t in INTERACTIONS)
+        settings = {**recipe.features, "calendar": recipe.features["calendar"] and not source.order_only}
         return cls(
+            log=log,
+            order_only=source.order_only,
             catalogue=catalogue,
-            features=FeatureSpec(**recipe.features, time_zone=source.time_zone, known_types=known_types),
+            features=FeatureSpec(**settings, time_zone=source.time_zone, known_types=known_types),
             histories=histories,
             category=catalogue.categories(_LEAF)[0],
-            since=recipe.validation_since,
+            cut=recipe.split.cut(histories, cutoff=source.cutoff),
+            target=recipe.target,
+            wanted=(EventType.PURCHASE,) if EventType.PURCHASE in known_types else known_types,
             cutoff=source.cutoff,
-            end=int(histories.events.time.max()) + 1,
+            end=survey.last + 1,
         )
 
-    def learnable(self) -> Histories:
-        """What the encoder may learn from; TrainingError where there is nothing."""
-        histories = self.histories.before(self.since).interactions()
-        if not len(histories):
+    def training_stream(self) -> tuple[TokenStream, np.ndarray]:
+        """The tokens that the encoder may learn from, in mapped files, and the instant from which each sequence [S] is
+        asked; TrainingError where there is nothing."""
+        learn = self.cut.learn_until
+        settings = json.dumps(self.features.to_json(), sort_keys=True, default=str)
+        asked = f"{type(self.target).__name__} {sorted(vars(self.target).items())}"
+        digest = hashlib.sha256(np.ascontiguousarray(learn).data).hexdigest()
+        key = _digest(self.log.fingerprint, settings, asked, digest, code_digest())
+        folder = self.log.cache_folder / f"stream-{key}"
+        stream, asked_from = stored_stream(self.histories, self.features, self.target, until=learn, folder=folder)
+        if not len(stream.item):
             raise TrainingError(
-                f"no event before {to_datetime(self.since).isoformat()}, where the validation window begins, to learn "
-                "from; check data.cutoff and validation_days against the log's dates"
+                "nothing is left to learn from before the validation window; check data.cutoff and validation_days "
+                f"against the log, which goes to {to_datetime(self.end - 1).isoformat()}"
             )
-        return histories
+        return stream, asked_from
+
+    def before_validation(self) -> Known:
+        """What was known before any question of the validation."""
+        return self._known(self.cut.validation_from)
+
+    def before_test(self) -> Known:
+        """What was known before any question of the test."""
+        return self._known(self.cut.test_from)
+
+    def to_the_end(self) -> Known:
+        """All of the log."""
+        return Known(histories=self.histories.as_known_at(self.end), until=self.end)
 
     def validation(self, seed: int) -> list[Case]:
-        """A sample of the validation window's moments."""
-        return self._cases(self.since, self.cutoff, _VALIDATION_CASES, seed)
+        """A sample of the validation's moments."""
+        return self._cases(self.cut.validation_from, self.cut.test_from, _VALIDATION_CASES, seed)
 
     def test(self, limit: int | None, seed: int) -> list[Case]:
-        """The test window's moments, all or `limit` of them; a window without any raises TrainingError."""
-        cases = self._cases(self.cutoff, self.end, limit, seed)
+        """The test's moments, all or `limit` of them; TrainingError where there are none."""
+        cases = self._cases(self.cut.test_from, np.broadcast_to(np.int64(self.end), len(self.histories)), limit, seed)
         if not cases:
             cutoff, end = (to_datetime(instant).isoformat() for instant in (self.cutoff, self.end))
-            raise TrainingError(f"no purchase from data.cutoff={cutoff} to the log's end, {end}; cut earlier")
+            wanted = " or ".join(self.wanted)
+            raise TrainingError(f"no {wanted} from data.cutoff={cutoff} to the log's end, {end}; cut earlier")
         return cases
 
-    def _cases(self, since: int, until: int, limit: int | None, seed: int) -> list[Case]:
-        memory = self.features.memory
-        return next_moment_cases(self.histories, since=since, until=until, memory=memory, limit=limit, seed=seed)
+    def _known(self, until: np.ndarray) -> Known:
+        """Events strictly before an instant for all, or each sequence's own where a split has no such instant."""
+        if len(until) and (until == until[0]).all():
+            return Known(histories=self.histories.as_known_at(int(until[0])), until=int(until[0]))
+        earlier = self.histories.where(self.histories.events.time < until[self.histories.owner()])
+        return Known(histories=earlier, until=self.end)
+
+    def _cases(self, since: np.ndarray, until: np.ndarray, limit: int | None, seed: int) -> list[Case]:
+        return cases_between(
+            self.histories,
+            since=since,
+            until=until,
+            target=self.target,
+            wanted=self.wanted,
+            memory=self.features.memory,
+            limit=limit,
+            seed=seed,
+        )
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def _with_usual_prices(catalogue: Catalogue, histories: Histories, until: int | None) -> Catalogue:
+    """The catalogue with the median list price of the events before `until` where the shop gives no price."""
+    given = catalogue.items["price"]
+    if given.null_count == 0:
+        return catalogue
+    events = histories.events if until is None else histories.before(until).events
+    seen = np.where(np.isnan(events.list_price), events.price, events.list_price)
+    usable = (events.item > 0) & (seen > 0)
+    usual = medians(events.item[usable], seen[usable], catalogue.size)[1:].astype(np.float64).round(2)
+    filled = pa.array(np.where(np.isnan(given.to_numpy()), usual, given.to_numpy()), from_pandas=True)
+    place = catalogue.items.schema.get_field_index("price")
+    return Catalogue(catalogue.items.set_column(place, catalogue.items.schema.field(place), filled))

@@ -28,7 +28,7 @@ def evaluate_bundle(recipe: Recipe, bundle: Path | None, console: Console) -> No
             f"{folder} was trained on other data (fingerprint {made_from}, this is {fingerprint}); "
             "evaluate it with the data=... settings it was trained with"
         )
-    recommender = with_statistics(recommender, recipe, dataset, until=dataset.cutoff)
+    recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
     cases = dataset.test(recipe.evaluation_queries, recipe.seed)
     console.print(f"bundle {recommender.model_version}: {folder}", soft_wrap=True)
     print_table(compare(cases, recommender, dataset, seed=recipe.seed), console, title=protocol_of(recipe, cases))

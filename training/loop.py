@@ -62,16 +62,16 @@ def run(recipe: Recipe, console: Console) -> Path:
             facts=known,
         )
         with console.status("fitting the blend on the validation window ..."):
-            recommender = with_statistics(recommender, recipe, dataset, until=dataset.since)
+            recommender = with_statistics(recommender, recipe, dataset, dataset.before_validation())
             recommender = with_tuned_weights(recommender, validation, console)
         with console.status(f"ranking the whole catalogue for {len(test):,} baskets, row by row ..."):
-            recommender = with_statistics(recommender, recipe, dataset, until=dataset.cutoff)
+            recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
             rows = compare(test, recommender, dataset, seed=recipe.seed)
         print_table(rows, console, title=protocol_of(recipe, test))
         tracker.log({**tracked(rows), **training}, step=0)
 
         with console.status("counting the crowd up to the end of the log ..."):
-            recommender = with_statistics(recommender, recipe, dataset, until=dataset.end)
+            recommender = with_statistics(recommender, recipe, dataset, dataset.to_the_end())
         metrics = metrics_json(rows, training, protocol=protocol_of(recipe, test))
         return _released(recommender, recipe, metrics, rows, tracker, console)
 
@@ -80,12 +80,20 @@ def _trained(
     recipe: Recipe, dataset: Dataset, validation: list[Case], tracker: Tracker, console: Console
 ) -> tuple[Encoder, Mapping[str, float]]:
     """A fitted encoder and what its training measured."""
-    learnable = dataset.learnable()
+    stream, asked_from = dataset.training_stream()
     trainer, features = recipe.trainer, dataset.features
-    loader = Loader.of(learnable, features, batch_tokens=trainer.batch_tokens, context=trainer.context_tokens)
+    loader = Loader.over(
+        stream,
+        features,
+        batch_tokens=trainer.batch_tokens,
+        context=trainer.context_tokens,
+        asked_from=asked_from,
+    )
     encoder = recipe.model(items=dataset.catalogue.size, features=features)
     insist_registered(encoder, recipe.index, recipe.policy(), *recipe.retrieval.sources)
-    encoder.prime(torch.from_numpy(np.bincount(learnable.events.item, minlength=dataset.catalogue.size)).float())
+    taken = np.bincount(stream.item, minlength=dataset.catalogue.size)
+    taken[0] = 0  # query tokens
+    encoder.prime(torch.from_numpy(taken).float())
 
     def quality() -> float:
         return evaluate(validation, encoder_ranker(encoder, features), draws=0).ndcg10 if validation else 0.0

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recsys.clock import DAY
 from recsys.errors import ConfigError
 from recsys.log.writer import log_folder
-from recsys.protocols import Encoder, Index, Loss, Policy, Sampler, Source
+from recsys.protocols import Encoder, Index, Loss, Policy, Sampler, Source, Split, Target
 from recsys.retrieval.blend import Blend
 from training.protocols import Tracker, Trainer
 
@@ -23,6 +22,8 @@ class Recipe:
 
     data: Source
     features: Mapping[str, Any]
+    split: Split
+    target: Target
     model: Callable[..., Encoder]
     loss: Loss
     sampler: Callable[..., Sampler]
@@ -42,11 +43,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.validation_days < 1:
             raise ConfigError(f"validation_days is {self.validation_days}; keep at least 1 day before the cut-off")
-
-    @property
-    def validation_since(self) -> int:
-        """Instant at which the validation window begins."""
-        return self.data.cutoff - self.validation_days * DAY
+        if self.data.order_only and self.split.needs_times:
+            raise ConfigError(
+                f"data {self.data.name!r} holds an order but no times (literature mode), so it cannot be cut in time; "
+                "use split=leave_one_out or, for files that come split, split=given, with features=order"
+            )
 
     @property
     def log_folder(self) -> Path:

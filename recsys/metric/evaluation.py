@@ -1,13 +1,13 @@
-"""Full-catalogue evaluation of next moments: what will this shopper take next, asked the instant before.
+"""Full-catalogue evaluation: what will this shopper take next, asked the instant before.
 
 The protocol: a query is the instant before a moment of the test window; its history is strictly earlier; its targets
-are all distinct items of the moment. Items unknown before the cut-off cannot be ranked and count as misses. Recall
-divides by the moment's size, NDCG's ideal by min(k, size). Intervals resample shoppers. Repeat items (wanted before
-by the same shopper, so a view does not make a repeat) and new items are also reported apart, each against its own
-number of targets.
+are all distinct items of the moment (or what else `recsys/target` can ask for). Items unknown before the cut-off cannot
+be ranked and count as misses. Recall divides by the moment's size, NDCG's ideal by min(k, size). Intervals resample
+shoppers. Repeat items (wanted before by the same shopper, so a view does not make a repeat) and new items are also
+reported apart, each against its own number of targets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,9 +17,11 @@ from recsys.catalogue import UNKNOWN
 from recsys.event import EventType
 from recsys.metric.interval import shopper_bootstrap
 from recsys.metric.ranking import MISS, ndcg, recall, reciprocal_rank
+from recsys.protocols import Target
 from recsys.sequence.histories import Histories
 from recsys.sequence.stream import latest_moments
-from recsys.state import Context, ShopperState
+from recsys.state import Context, ShopperState, is_one_of
+from recsys.target.next_moment import NextMoment
 
 Ranker = Callable[[Sequence["Case"]], list[np.ndarray]]
 """Gives, for each case, the rank of each of its targets (`MISS` where not ranked)."""
@@ -44,42 +46,52 @@ class Case:
     size: int
 
 
-def next_moment_cases(
+def cases_between(
     histories: Histories,
     *,
-    since: int,
-    until: int,
-    wanted: EventType = EventType.PURCHASE,
+    since: int | np.ndarray,
+    until: int | np.ndarray,
+    target: Target | None = None,
+    wanted: Collection[EventType] = (EventType.PURCHASE,),
     memory: int | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> list[Case]:
     """The cases of all moments in [since, until) that hold a `wanted` event; `limit` samples that many of them.
 
-    States hold the latest `memory` events, as they do online (None: all); whether a target is a repeat is asked of all.
-    `histories` must hold every event, those of unknown items too.
+    `since` and `until` are instants for all, or one for each sequence [S]. `target` says which of the wanted events
+    from the moment on are asked for; those of the moment if None. States hold the latest `memory` events, as they do
+    online (None: all); whether a target is a repeat is asked of all. `histories` must hold every event, those of
+    unknown items too.
     """
     first = histories.moments()
     owner = histories.owner()[first]
-    last = np.append(first[1:], len(histories.events))
-    is_wanted = histories.events.type == wanted.code
-    inside = (histories.events.time[first] >= since) & (histories.events.time[first] < until)
-    chosen = np.flatnonzero(inside & (np.add.reduceat(is_wanted, first) > 0))
+    instant = histories.events.time[first]
+    is_wanted = is_one_of(tuple(wanted))[histories.events.type]
+    begins = np.maximum(since, histories.asked_from)[owner]
+    inside = (instant >= begins) & (instant < np.broadcast_to(until, len(histories))[owner])
+    chosen = np.flatnonzero(inside & (np.add.reduceat(is_wanted, first) > 0)) if len(first) else first
     if limit is not None and limit < len(chosen):
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, limit, replace=False))
-    return [_case(histories, int(owner[m]), int(first[m]), int(last[m]), is_wanted, memory) for m in chosen]
+    ends = (target or NextMoment()).ends(histories, first[chosen])
+    number = histories.shopper_number()
+    return [
+        _case(histories, int(owner[m]), int(number[owner[m]]), slice(int(first[m]), int(end)), is_wanted, memory)
+        for m, end in zip(chosen.tolist(), ends.tolist(), strict=True)
+    ]
 
 
-def _case(histories: Histories, shopper: int, first: int, last: int, is_wanted: np.ndarray, memory: int | None) -> Case:
-    begin = int(histories.start[shopper])
-    history = histories.events[begin:first]
-    taken = histories.events.item[first:last][is_wanted[first:last]]
+def _case(
+    histories: Histories, sequence: int, shopper: int, asked: slice, is_wanted: np.ndarray, memory: int | None
+) -> Case:
+    begin = int(histories.start[sequence])
+    history = histories.events[begin : asked.start]
+    taken = histories.events.item[asked][is_wanted[asked]]
     target = np.unique(taken[taken != UNKNOWN])
-    state = ShopperState(
-        latest_moments(history, memory) if memory else history, Context(at=int(histories.events.time[first]))
-    )
+    context = Context(at=int(histories.events.time[asked.start]))
+    state = ShopperState(latest_moments(history, memory) if memory else history, context)
     size = len(target) + int(np.count_nonzero(taken == UNKNOWN))
-    return Case(state, shopper, target, np.isin(target, history.item[is_wanted[begin:first]]), size)
+    return Case(state, shopper, target, np.isin(target, history.item[is_wanted[begin : asked.start]]), size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,4 +158,4 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else 0.0
 
 
-__all__ = ["MISS", "Case", "Ranker", "Score", "evaluate", "next_moment_cases"]
+__all__ = ["MISS", "Case", "Ranker", "Score", "cases_between", "evaluate"]

@@ -88,14 +88,21 @@ class TokenTensors:
         """On the CPU the tensors share the stream's memory, also where that is a mapped file."""
         names = ("item", "type", "time", "moment", "is_query", "reach")
         return cls(
-            **{name: torch.from_numpy(getattr(stream, name)).to(device) for name in names},
-            features={name: torch.from_numpy(values).to(device) for name, values in stream.features.items()},
+            **{name: _tensor(getattr(stream, name)).to(device) for name in names},
+            features={name: _tensor(values).to(device) for name, values in stream.features.items()},
         )
 
     @property
     def device(self) -> torch.device:
         """Where the columns lie."""
         return self.item.device
+
+
+def _tensor(column: np.ndarray) -> Tensor:
+    """The column itself, or one value spread without memory where it says the same everywhere."""
+    if len(column) and column.strides[0] == 0:
+        return torch.from_numpy(np.array(column[:1])).expand(column.shape)
+    return torch.from_numpy(column)
 
 
 def collate(

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.catalogue import Catalogue
-from recsys.event import EventType
-from recsys.state import INTERACTION_CODES, History, taken
+from recsys.event import INTERACTIONS, EventType
+from recsys.state import History, is_one_of, taken
 
 ALWAYS = np.iinfo(np.int64).min
 NEVER = np.iinfo(np.int64).max
@@ -77,6 +77,17 @@ class Histories:
     def __getitem__(self, number: int) -> History:
         return self.events[int(self.start[number]) : int(self.start[number + 1])]
 
+    def sequences(self, first: int, last: int) -> "Histories":
+        """The sequences [first, last)."""
+        rows = slice(int(self.start[first]), int(self.start[last]))
+        return Histories(
+            self.shopper.slice(first, last - first),
+            self.start[first : last + 1] - self.start[first],
+            self.events[rows],
+            self.asked_from[first:last],
+            self.adopted_at[rows],
+        )
+
     def shopper_number(self) -> np.ndarray:
         """Number of the shopper of every sequence [S]; the sequences of one shopper share it."""
         if not len(self):
@@ -98,8 +109,12 @@ class Histories:
 
     def interactions(self) -> "Histories":
         """The same sequences with only interactions with items the catalogue knows."""
-        from_types = np.isin(self.events.type, INTERACTION_CODES)
-        return self.where(from_types & (self.events.item > 0))
+        return self.where(self.is_interaction())
+
+    def is_interaction(self) -> np.ndarray:
+        """Which events are interactions with items the catalogue knows, [E] bool."""
+        acted: np.ndarray = is_one_of(INTERACTIONS)[self.events.type] & (self.events.item > 0)
+        return acted
 
     def owner(self) -> np.ndarray:
         """Sequence number of every event, [E] int64."""
@@ -113,7 +128,7 @@ class Histories:
 
     def of_type(self, *types: EventType) -> "Histories":
         """The same sequences with only these types of events."""
-        return self.where(np.isin(self.events.type, [t.code for t in types]))
+        return self.where(is_one_of(types)[self.events.type])
 
     def once_per_moment(self) -> "Histories":
         """Each item at most once per moment: a view and a cart in the same second are one sign of interest."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recsys.event import EventType
-from recsys.metric.evaluation import Case, evaluate, next_moment_cases
+from recsys.metric.evaluation import Case, cases_between, evaluate
 from recsys.metric.ranking import MISS
 from recsys.state import Context, History, ShopperState
 from tests.recsys.by_hand import SECOND, histories
@@ -13,43 +13,43 @@ VIEW, IMPRESSION = EventType.VIEW, EventType.IMPRESSION
 
 
 def test_a_case_asks_at_the_moment_with_a_strictly_earlier_history():
-    (case,) = next_moment_cases(histories([(1, 10), (2, 20), (3, 20), (4, 30)]), since=20 * SECOND, until=30 * SECOND)
+    (case,) = cases_between(histories([(1, 10), (2, 20), (3, 20), (4, 30)]), since=20 * SECOND, until=30 * SECOND)
     assert case.state.context.at == 20 * SECOND
     assert case.state.history.item.tolist() == [1]
     assert case.target.tolist() == [2, 3]
 
 
 def test_events_of_one_instant_are_one_case_and_other_instants_others():
-    cases = next_moment_cases(histories([(1, 10), (2, 10), (3, 11)], [(1, 10)]), since=0, until=99 * SECOND)
+    cases = cases_between(histories([(1, 10), (2, 10), (3, 11)], [(1, 10)]), since=0, until=99 * SECOND)
     assert [(case.shopper, case.target.tolist()) for case in cases] == [(0, [1, 2]), (0, [3]), (1, [1])]
 
 
 def test_the_window_begins_with_since_and_ends_before_until():
     log = histories([(1, 9), (2, 10), (3, 19), (4, 20)])
-    cases = next_moment_cases(log, since=10 * SECOND, until=20 * SECOND)
+    cases = cases_between(log, since=10 * SECOND, until=20 * SECOND)
     assert [case.target.tolist() for case in cases] == [[2], [3]]
 
 
 def test_unknown_items_count_as_misses_in_the_size():
-    (case,) = next_moment_cases(histories([(5, 1), (0, 1), (0, 1)]), since=0, until=9 * SECOND)
+    (case,) = cases_between(histories([(5, 1), (0, 1), (0, 1)]), since=0, until=9 * SECOND)
     assert (case.target.tolist(), case.size) == ([5], 3)
 
 
 def test_an_item_on_two_lines_of_a_basket_is_one_target():
-    (case,) = next_moment_cases(histories([(5, 1), (5, 1)]), since=0, until=9 * SECOND)
+    (case,) = cases_between(histories([(5, 1), (5, 1)]), since=0, until=9 * SECOND)
     assert (case.target.tolist(), case.size) == ([5], 1)
 
 
 def test_only_wanted_events_are_targets_but_all_events_are_history():
     log = histories([(7, 1, VIEW), (5, 2), (6, 2, VIEW), (8, 3, VIEW)])
-    (case,) = next_moment_cases(log, since=0, until=9 * SECOND)
+    (case,) = cases_between(log, since=0, until=9 * SECOND)
     assert (case.target.tolist(), case.size) == ([5], 1)
     assert case.state.history.item.tolist() == [7]
 
 
 def test_what_was_only_seen_before_is_new_and_what_was_bought_is_a_repeat():
     log = histories([(1, 1), (2, 1, VIEW), (3, 1, IMPRESSION), (1, 5), (2, 5), (3, 5)])
-    case = next_moment_cases(log, since=5 * SECOND, until=9 * SECOND)[0]
+    case = cases_between(log, since=5 * SECOND, until=9 * SECOND)[0]
     assert case.target.tolist() == [1, 2, 3]
     assert case.is_repeat.tolist() == [True, False, False]
 
@@ -57,7 +57,7 @@ def test_what_was_only_seen_before_is_new_and_what_was_bought_is_a_repeat():
 def test_a_limit_samples_the_same_cases_for_the_same_seed():
     log = histories([(1, instant) for instant in range(50)])
     times = [
-        [case.state.context.at for case in next_moment_cases(log, since=0, until=99 * SECOND, limit=5, seed=seed)]
+        [case.state.context.at for case in cases_between(log, since=0, until=99 * SECOND, limit=5, seed=seed)]
         for seed in (1, 1, 2)
     ]
     assert len(times[0]) == 5
@@ -66,7 +66,7 @@ def test_a_limit_samples_the_same_cases_for_the_same_seed():
 
 def test_states_hold_the_latest_events_but_a_repeat_is_one_of_any_time():
     log = histories([(1, 1), (2, 2), (3, 3), (1, 5)])
-    (case,) = next_moment_cases(log, since=5 * SECOND, until=9 * SECOND, memory=2)
+    (case,) = cases_between(log, since=5 * SECOND, until=9 * SECOND, memory=2)
     assert case.state.history.item.tolist() == [2, 3]
     assert case.is_repeat.tolist() == [True]
 

@@ -1,0 +1,37 @@
+"""The cut itself: three instants for every sequence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.sequence.histories import ALWAYS, Histories
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Instants for every sequence, microseconds UTC, [S] int64 each.
+
+    Attributes:
+        learn_until: the encoder learns from what is strictly earlier.
+        validation_from: moments from here on, up to `test_from`, are asked to choose epochs and weights.
+        test_from: moments from here on are asked in the end.
+    """
+
+    learn_until: np.ndarray
+    validation_from: np.ndarray
+    test_from: np.ndarray
+
+
+def last_moments(histories: Histories) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Instants of the last, the second last and the third last moment of each sequence in which the shopper acted on a
+    known item, [S] int64 each; `ALWAYS` (the smallest int64) where there is none."""
+    acted = histories.is_interaction()
+    owner, time = histories.owner(), histories.events.time
+    found: list[np.ndarray] = []
+    below = np.full(len(histories), np.iinfo(np.int64).max)
+    for _ in range(3):
+        counted = np.where(acted & (time < below[owner]), time, ALWAYS)
+        below = np.maximum.reduceat(counted, histories.start[:-1]) if len(counted) else below
+        below = np.where(np.diff(histories.start) > 0, below, ALWAYS)
+        found.append(below)
+    return found[0], found[1], found[2]
