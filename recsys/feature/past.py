@@ -1,8 +1,8 @@
 """What a moment looks back on: rows of flat histories, strictly before it and no further than every reader remembers.
 
 All features that read a history take it as flat columns of many sequences (`recsys/sequence/histories.py`) and, for
-every question, the rows [low, high) it may look at. Whole moments only: where the reach would cut one, it is left out.
-Offline histories are longer than what an online store hands out; a bounded reach makes both see the same.
+every question, the rows [low, high) it may look at. Whole moments only: where the lookback would cut one, it is left
+out. Offline histories are longer than what an online store hands out; a bounded lookback makes both see the same.
 """
 
 from dataclasses import dataclass
@@ -37,25 +37,14 @@ def moment_rows(time: np.ndarray, start: np.ndarray) -> np.ndarray:
     return np.flatnonzero(fresh)
 
 
-def past_of_rows(first: np.ndarray, start: np.ndarray, row: np.ndarray, *, reach: int) -> Past:
-    """What is before each of `row` [N], for rows at which a moment begins.
+def past_before(row: np.ndarray, begin: np.ndarray, first: np.ndarray, *, lookback: int) -> Past:
+    """What is before each of `row` [N]: a row at which a moment begins, or the end of a sequence.
 
     Args:
-        first: rows at which moments begin [M].
-        start: where the sequences begin, and the end of the last [S + 1].
-        reach: the most rows that are looked back on.
+        begin: where the sequence of each row begins [N].
+        first: rows at which moments begin [M], see `moment_rows`.
+        lookback: the most rows that are looked back on.
     """
-    begins = start[np.searchsorted(start, row, side="right") - 1]
-    return Past(_whole(first, np.maximum(begins, row - reach), row), row)
-
-
-def past_of_ends(first: np.ndarray, start: np.ndarray, *, reach: int) -> Past:
-    """What is before a question that comes after everything, for every sequence [S]."""
-    end = start[1:]
-    return Past(_whole(first, np.maximum(start[:-1], end - reach), end), end)
-
-
-def _whole(first: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The first beginning of a moment at or after `low`, at most `high`."""
     borders = np.append(first, np.iinfo(np.int64).max)
-    return np.asarray(np.minimum(borders[np.searchsorted(first, low)], high))
+    whole = borders[np.searchsorted(first, np.maximum(begin, row - lookback))]
+    return Past(np.asarray(np.minimum(whole, row)), row)

@@ -129,5 +129,6 @@ def _baskets(
         before: Candidates = habit.candidates(state)
         taken = np.isin(before.item, bought.events.item[first[moment] : last[moment]])
         if taken.any():
-            rows.append((before.item, since_bought(history, state.context.at, before.item)[1], before.score.astype(np.float64), taken))
+            _, elapsed = since_bought(history, state.context.at, before.item)
+            rows.append((before.item, elapsed, before.score.astype(np.float64), taken))
     return rows

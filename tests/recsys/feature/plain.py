@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from recsys.feature.past import Past, moment_rows, past_of_rows
+from recsys.feature.past import Past, moment_rows, past_before
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Columns:
     past: Past
 
     @classmethod
-    def of(cls, log: list[list[PlainEvent]], *, unit: int, reach: int) -> "Columns":
+    def of(cls, log: list[list[PlainEvent]], *, unit: int, lookback: int) -> "Columns":
         events = [event for shopper in log for event in shopper]
         time = np.array([event.time * unit for event in events], np.int64)
         start = np.cumsum([0, *map(len, log)])
@@ -55,17 +55,17 @@ class Columns:
             np.array([event.price for event in events], np.float32),
             np.array([event.list_price for event in events], np.float32),
             start,
-            past_of_rows(first, start, moment, reach=reach),
+            past_before(moment, np.repeat(start[:-1], np.diff(start)), first, lookback=lookback),
         )
 
 
-def before(shopper: list[PlainEvent], time: int, *, reach: int) -> list[PlainEvent]:
-    """What happened strictly before `time`: the latest whole moments that have at most `reach` events together."""
+def before(shopper: list[PlainEvent], time: int, *, lookback: int) -> list[PlainEvent]:
+    """What happened strictly before `time`: the latest whole moments that have at most `lookback` events together."""
     earlier = [event for event in shopper if event.time < time]
     kept: list[PlainEvent] = []
     for instant in sorted({event.time for event in earlier}, reverse=True):
         moment = [event for event in earlier if event.time == instant]
-        if len(kept) + len(moment) > reach:
+        if len(kept) + len(moment) > lookback:
             break
         kept = moment + kept
     return kept

@@ -115,16 +115,16 @@ def test_medians_are_those_of_sorting(groups: list[tuple[int, int]]) -> None:
         assert np.isnan(found[group]) if not values else found[group] == values[(len(values) - 1) // 2]
 
 
-@given(log=LOGS, reach=st.integers(1, 9))
-def test_every_event_gets_the_habit_that_a_loop_finds(log: list[list[PlainEvent]], reach: int) -> None:
-    columns, prices = Columns.of(log, unit=1, reach=reach), usual()
+@given(log=LOGS, lookback=st.integers(1, 9))
+def test_every_event_gets_the_habit_that_a_loop_finds(log: list[list[PlainEvent]], lookback: int) -> None:
+    columns, prices = Columns.of(log, unit=1, lookback=lookback), usual()
     ratio = prices.ratio(columns.item, columns.price)
     habit = PriceHabit.of(columns.past, ratio=ratio, bought=columns.bought)
     of_shopper, of_event = habit.shopper_class().tolist(), habit.habit_class(ratio).tolist()
     row = 0
     for shopper in log:
         for event in shopper:
-            known = [step_of(one, prices) for one in before(shopper, event.time, reach=reach) if one.bought]
+            known = [step_of(one, prices) for one in before(shopper, event.time, lookback=lookback) if one.bought]
             paid = [step for step in known if step is not None]
             own = step_of(event, prices)
             if len(paid) < LEAST_PURCHASES:

@@ -68,28 +68,30 @@ def test_a_shopper_without_events_has_bought_nothing() -> None:
     assert item_repeats(history((1, 1)), 5 * DAY, np.array([], np.int64)).count.tolist() == []
 
 
-def by_definition(shopper: list[PlainEvent], event: PlainEvent, reach: int, *, category: bool) -> tuple[int, int, int]:
+def by_definition(
+    shopper: list[PlainEvent], event: PlainEvent, lookback: int, *, category: bool
+) -> tuple[int, int, int]:
     def key(one: PlainEvent) -> int:
         return int(CATEGORY[one.item]) if category else one.item
 
     wanted = key(event)
-    times = sorted({e.time for e in before(shopper, event.time, reach=reach) if e.bought and key(e) == wanted})
+    times = sorted({e.time for e in before(shopper, event.time, lookback=lookback) if e.bought and key(e) == wanted})
     if not wanted or not times:
         return 0, NEVER, NEVER
     gaps = [b - a for a, b in pairwise(times)]
     return len(times), (event.time - times[-1]) * 60, sum(gaps) * 60 // len(gaps) if gaps else NEVER
 
 
-@given(log=LOGS, reach=st.integers(1, 9), category=st.booleans())
+@given(log=LOGS, lookback=st.integers(1, 9), category=st.booleans())
 def test_every_event_gets_what_a_loop_over_its_past_finds(
-    log: list[list[PlainEvent]], reach: int, category: bool
+    log: list[list[PlainEvent]], lookback: int, category: bool
 ) -> None:
-    columns = Columns.of(log, unit=60, reach=reach)
+    columns = Columns.of(log, unit=60, lookback=lookback)
     keys = CATEGORY[columns.item] if category else columns.item
     found = repeats(
         columns.past, columns.time, keys, bought=columns.bought, keys=keys, time=columns.time, start=columns.start
     )
-    expected = [by_definition(shopper, event, reach, category=category) for shopper in log for event in shopper]
+    expected = [by_definition(shopper, event, lookback, category=category) for shopper in log for event in shopper]
     assert list(zip(*(a.tolist() for a in (found.count, found.elapsed, found.interval)), strict=True)) == expected
 
 
