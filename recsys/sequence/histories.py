@@ -141,8 +141,7 @@ class Histories:
 
     def where(self, keep: np.ndarray) -> "Histories":
         """Only the rows where `keep` [E] is true; sequences left with none are dropped."""
-        counts = np.add.reduceat(keep, self.start[:-1]) if len(self) and len(keep) else np.zeros(len(self), np.int64)
-        counts = np.where(np.diff(self.start) > 0, counts, 0)
+        counts = np.diff(np.concatenate([[0], np.cumsum(keep)])[self.start])
         present = np.flatnonzero(counts)
         start = np.concatenate([[0], np.cumsum(counts[present])]).astype(np.int64)
         return Histories(

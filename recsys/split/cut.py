@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.sequence.histories import ALWAYS, Histories
+from recsys.sequence.histories import ALWAYS, NEVER, Histories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +25,14 @@ class Cut:
 def last_moments(histories: Histories) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Instants of the last, the second last and the third last moment of each sequence in which the shopper acted on a
     known item, [S] int64 each; `ALWAYS` (the smallest int64) where there is none."""
-    acted = histories.is_interaction()
+    acted, full = histories.is_interaction(), np.diff(histories.start) > 0
     owner, time = histories.owner(), histories.events.time
     found: list[np.ndarray] = []
-    below = np.full(len(histories), np.iinfo(np.int64).max)
+    below = np.full(len(histories), NEVER)
     for _ in range(3):
         counted = np.where(acted & (time < below[owner]), time, ALWAYS)
-        below = np.maximum.reduceat(counted, histories.start[:-1]) if len(counted) else below
-        below = np.where(np.diff(histories.start) > 0, below, ALWAYS)
+        below = np.full(len(histories), ALWAYS)
+        if full.any():
+            below[full] = np.maximum.reduceat(counted, histories.start[:-1][full])
         found.append(below)
     return found[0], found[1], found[2]
