@@ -10,88 +10,20 @@ seconds, the other one idle, and the ratio is taken round by round.
 """
 
 import argparse
-import gzip
-import itertools
 import json
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import torch
 
-from recsys.event import EventType
-from recsys.feature.spec import FeatureSpec, QueryKind
-from recsys.loss.sampled_softmax import SampledSoftmax
-from recsys.model.sasrec import SASRec
-from recsys.sampler.uniform import UniformSampler
-from recsys.sequence.batch import SequenceBatch
-from recsys.sequence.histories import Histories
 from recsys.sequence.loader import Loader
-from recsys.state import History
 from tests.benchmark.report import report
+from tests.benchmark.trainee import BATCH_TOKENS, ORDER_ONLY, Trainee, read_movielens
 
 PEER_PYTHON = Path(".venv-peers/bin/python")
 PEER = Path(__file__).parent / "peers" / "rectools_sasrec.py"
-DIM, LENGTH, BLOCKS, NEGATIVES = 64, 200, 2, 256
-BATCH_TOKENS = 32 * LENGTH
-
-
-def read_movielens(path: Path) -> tuple[Histories, int]:
-    """Histories of the file and V; the n-th interaction of a user happens at second n."""
-    with gzip.open(path, "rt") as lines:
-        pairs = np.loadtxt(lines, dtype=np.int64)
-    user, item = pairs[:, 0], pairs[:, 1]
-    start = np.append(np.flatnonzero(np.diff(user, prepend=-1)), len(user))
-    second = np.arange(len(user)) - np.repeat(start[:-1], np.diff(start)) + 1
-    count = len(item)
-    events = History(
-        item=item,
-        type=np.full(count, EventType.VIEW.code, np.int8),
-        time=second * 1_000_000,
-    )
-    return Histories(pa.array(user[start[:-1]].astype(str)), start, events), int(item.max()) + 1
-
-
-class Attune:
-    """Our side: the default encoder, loss and loader."""
-
-    def __init__(self, data: Path) -> None:
-        histories, items = read_movielens(data)
-        features = FeatureSpec(
-            max_length=LENGTH,
-            query=QueryKind.LAST,
-            calendar=False,
-            known_types=(EventType.VIEW,),
-            type_alias=EventType.VIEW,
-        )
-        torch.manual_seed(0)
-        self._encoder = SASRec(items=items, features=features, dim=DIM, blocks=BLOCKS, heads=2, dropout=0.2)
-        self._loss = SampledSoftmax(negatives=NEGATIVES)
-        self._sampler = UniformSampler(items - 1)
-        self._optimizer = torch.optim.Adam(self._encoder.parameters(), lr=1e-3, fused=True)
-        self._generator = torch.Generator().manual_seed(0)
-        loader = Loader.of(histories, features, batch_tokens=BATCH_TOKENS, context=0)
-        self._batches: Iterator[SequenceBatch] = itertools.chain.from_iterable(
-            loader.epoch(seed=0, epoch=epoch) for epoch in itertools.count()
-        )
-
-    def run(self, seconds: float) -> float:
-        """Tokens per second over about `seconds`, loading included."""
-        tokens, began = 0, time.perf_counter()
-        while time.perf_counter() - began < seconds:
-            batch = next(self._batches)
-            negatives = self._sampler.draw(NEGATIVES, self._generator)
-            value = self._loss(self._encoder(batch), batch, self._encoder.item_vectors, negatives)
-            self._optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            self._optimizer.step()
-            tokens += len(batch.pair_target)
-        return tokens / (time.perf_counter() - began)
 
 
 class Peer:
@@ -138,7 +70,9 @@ def main() -> None:
         sys.exit(f"{PEER_PYTHON} is missing; build the peers' environment with: make peers")
     torch.set_num_threads(2)
     rounds, seconds, steps = (3, 3.0, 1) if arguments.quick else (7, 10.0, 3)
-    ours, peer = Attune(file), Peer(file)
+    histories, items = read_movielens(file)
+    loader = Loader.of(histories, ORDER_ONLY, batch_tokens=BATCH_TOKENS, context=0)
+    ours, peer = Trainee(loader, items=items, features=ORDER_ONLY), Peer(file)
     try:
         ours.run(seconds / 2)
         peer.run(1)
