@@ -30,6 +30,10 @@ class Tracker(Protocol):
         """Metrics at a step."""
         ...
 
+    def artifacts(self, folder: Path, name: str) -> None:
+        """Keep the files of a folder with the run, under a name."""
+        ...
+
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
         """Register the bundle and make it the champion; the version, or None where there is no registry."""
         ...

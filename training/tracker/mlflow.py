@@ -78,6 +78,10 @@ class MlflowTracker:
         now = _milliseconds()
         self._client.log_batch(self._opened(), [Metric(k, float(v), now, step) for k, v in values.items()])
 
+    def artifacts(self, folder: Path, name: str) -> None:
+        """Keep the files of a folder with the run, as artifacts below `name`."""
+        self._client.log_artifacts(self._opened(), str(folder), name)
+
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
         """Store the bundle with the run, register it as a version of the model and make it the champion."""
         run = self._opened()

@@ -21,6 +21,9 @@ class NullTracker:
     def log(self, values: Mapping[str, float], *, step: int) -> None:
         """Nothing is kept."""
 
+    def artifacts(self, folder: Path, name: str) -> None:
+        """Nothing is kept; the files stay where they were written."""
+
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
         """There is no registry; the bundle stays where it was written."""
         return None

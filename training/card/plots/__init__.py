@@ -1,0 +1,1 @@
+"""The pictures of a data card, in one style."""
