@@ -88,6 +88,7 @@ def _trained(
         batch_tokens=trainer.batch_tokens,
         context=trainer.context_tokens,
         asked_from=asked_from,
+        device=trainer.batches_on,
     )
     encoder = recipe.model(items=dataset.catalogue.size, features=features)
     insist_registered(encoder, recipe.index, recipe.policy(), *recipe.retrieval.sources)

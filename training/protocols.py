@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from recsys.protocols import Encoder, Loss, Sampler
 from recsys.sequence.loader import Loader
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,11 @@ class Trainer(Protocol):
 
     batch_tokens: int
     context_tokens: int
+
+    @property
+    def batches_on(self) -> "torch.device":
+        """The device on which the loader shall put batches together."""
+        ...
 
     def fit(
         self,

@@ -58,6 +58,7 @@ def facts(source: Source, settings: Mapping[str, Any], fingerprint: str, digest:
     return {
         "data": source.name,
         "licence": source.licence,
+        "order_only": source.order_only,
         "cutoff": to_datetime(source.cutoff).isoformat(),
         "settings": flat(settings),
         "libraries": library_versions(),

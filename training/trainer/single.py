@@ -38,6 +38,8 @@ class SingleTrainer:
         warmup: share of all steps until the peak.
         clip_norm: longest gradient.
         device: auto, cpu or cuda.
+        resident: whether the token stream lies on the device, so that batches are cut there and nothing is copied for
+            each of them; else batches are put together on the CPU and sent.
         minutes: where one more epoch like the last would take longer than this in all, training ends; the result says
             so.
     """
@@ -49,6 +51,7 @@ class SingleTrainer:
     warmup: float = 0.1
     clip_norm: float = 1.0
     device: str = "auto"
+    resident: bool = True
     minutes: float = 30.0
 
     def __post_init__(self) -> None:
@@ -57,6 +60,11 @@ class SingleTrainer:
         if self.context_tokens < 1:
             raise ConfigError(f"trainer.context_tokens is {self.context_tokens}; repeat at least 1")
         device_of(self.device)
+
+    @property
+    def batches_on(self) -> torch.device:
+        """The device itself, or the CPU where the stream shall not lie on it."""
+        return device_of(self.device) if self.resident else torch.device("cpu")
 
     def fit(
         self, encoder: Encoder, loader: Loader, *, loss: Loss, sampler: Sampler, seed: int, watch: Watch
@@ -111,7 +119,7 @@ class SingleTrainer:
 
 
 def _on(device: torch.device, batches: Iterator[SequenceBatch]) -> Iterator[SequenceBatch]:
-    return batches if device.type == "cpu" else (batch.to(device) for batch in batches)
+    return (batch if batch.item.device == device else batch.to(device) for batch in batches)
 
 
 def _step(
