@@ -104,7 +104,7 @@ class CompleteJourney:
         """Which items each coupon applies to and when, by `OFFER_SCHEMA` of `recsys.data.complete_journey_offers`.
 
         A coupon has a row for every item. With a campaign a household got all of its coupons; only of the campaigns of
-        type A (8, 13, 18 and 27) it got some, chosen for it, and the data does not say which.
+        type A (8, 13, 18 and 27) it got 16, chosen for it, and the data does not say which.
         """
         return applicable(pq.read_table(self._path("coupons")), self._campaigns(), self.time_zone)
 
