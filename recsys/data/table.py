@@ -1,53 +1,89 @@
-"""Anybody's log: CSV or Parquet files whose columns are explained in YAML (`conf/data/table.yaml`).
+"""Anybody's log: CSV, JSON lines or Parquet files whose columns are explained in YAML (`conf/data/table.yaml`).
 
-Every row is accounted for: it becomes an event, or is quarantined with a reason and its original text, or is left
-out on purpose. Files are read in pieces, so memory does not grow with them.
+Every row is accounted for: it becomes one event or several, or is quarantined with a reason and its original text, or
+is left out on purpose. Files are read in pieces, so memory does not grow with them.
+
+Nothing but a row, the settings and its file's name make its events, with one exception: a stamp more than a day ahead
+of the clock is refused. A log keeps that verdict; where the file is read anew on a later day, into another log, such a
+row may have become an event.
 """
 
+import codecs
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from logging import getLogger
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recsys.clock import DAY, Clock, SystemClock, parse_instant
-from recsys.data.chunk import SourceChunk, SourcePart, chunks_of
-from recsys.data.tabular.convert import TIME_FORMATS
+from recsys.data.chunk import SourceChunk, SourcePart
+from recsys.data.raw_files import digest_of
 from recsys.data.tabular.events import EventMapping
-from recsys.data.tabular.files import TableFile, digest_of, open_files, require_columns
-from recsys.data.tabular.items import ItemMapping, with_defaults
+from recsys.data.tabular.files import FORMS, Dialect, TableFile, open_files
+from recsys.data.tabular.fitting import Need, require
+from recsys.data.tabular.item_files import ORDER_BITS, observe_files
+from recsys.data.tabular.item_history import ItemHistory
+from recsys.data.tabular.items import ItemMapping, item_mapping_of
+from recsys.data.tabular.mapping import event_mapping_of, event_needs
+from recsys.data.tabular.spelling import Style, check_marks, check_time_format, check_zone, names_of
 from recsys.errors import ConfigError
-from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, EventType
 
 Names = str | Sequence[str]
+Setting = Names | Mapping[str, object] | None
+"""A column, several, or a column with what to do to it; null means: not mapped."""
 
-_VERSION = "2"
-_EVENT_FIELDS = frozenset(EVENT_SCHEMA.names) - {"consent"}
-_ITEM_FIELDS = frozenset(ITEM_SCHEMA.names)
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+_VERSION = "3"
+_NO_SETTINGS = frozenset({"files", "item_files", "clock", "cutoff"})
+_log = getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What reading the event files has told of the items so far. It stays behind when the source is sent elsewhere."""
+
+    files: str = ""
+    reading: int = 0
+    read: set[str] = field(default_factory=set)
+    history: ItemHistory = field(default_factory=ItemHistory)
+
+    def __reduce__(self) -> tuple[type["_Gathered"], tuple[()]]:
+        return _Gathered, ()
+
+    def begin(self, files: str) -> int:
+        """A ticket for adding to what is known of these files; of other files everything is forgotten."""
+        if files != self.files:
+            self.files, self.reading, self.read, self.history = files, self.reading + 1, set(), ItemHistory()
+        return self.reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSource:
-    """Reads a shop's own log.
+    """Reads a shop's own log. `conf/data/table.yaml` explains every setting with examples.
 
     Args:
-        files: a path or pattern, or several: CSV (also .gz, .bz2, .zst) or Parquet. Relative to where you start.
-        columns: canonical event field -> column. `event_id` may name several columns that identify an event
-            together; without it, ids are derived from file, row and content, so that reading again changes nothing.
+        files: a path or pattern, or several: CSV, JSON lines (both also .gz, .bz2, .zst) or Parquet. Relative to where
+            you start.
+        columns: canonical event field -> column, or several, or a mapping with what to do to it. Without `event_id`,
+            ids are derived from file, row and content, so that reading again changes nothing.
         constants: canonical event field -> the value that all rows have.
         type_values: the file's word for a type -> canonical type, or null to leave such rows out (and count them).
+        rules: what becomes of rows that meet conditions; the first that fits decides.
+        explode: the list within a row whose elements give an event each.
         time_format: iso, epoch_s, epoch_ms, epoch_us, or a pattern of strptime such as "%d.%m.%Y %H:%M".
         stamp_zone: the IANA zone of stamps that carry no offset.
-        delimiter, header: of delimited files; `header` names the columns where the file itself does not.
+        decimal, thousands: the marks in numbers that are written as text.
+        missing: texts that stand for nothing, such as "NULL".
+        form: csv, jsonl or parquet; None tells by the files' names.
+        delimiter, header, multiline, encoding: of text files; `header` names the columns where the file does not,
+            `multiline` allows line breaks within quotes.
         item_files: where items are described; None: in the event files, as far as `item_columns` says.
-        item_columns: canonical item field -> column, or several for `title` and `category`.
-        item_attributes: columns kept as free attributes of an item.
+        item_columns: canonical item field -> column; `valid_from` says since when a row of `item_files` is true.
+        item_attributes: columns kept as free attributes of an item, or attribute -> column.
+        item_delimiter, item_header: of `item_files`, where they differ.
         category_separator: splits a category written as one text, "shoes > boots".
         cutoff: test begins here (ISO 8601); nothing at or after it is learnt from.
         time_zone: the shop's IANA zone; hours and weekdays are read in it.
@@ -59,175 +95,218 @@ class TableSource:
     """
 
     files: Names
-    columns: Mapping[str, Names]
+    columns: Mapping[str, Setting]
     cutoff: int
     licence: str
     time_zone: str
     name: str = "table"
     order_only: bool = False
-    constants: Mapping[str, str | float] = field(default_factory=lambda: _NOTHING)
-    type_values: Mapping[str, str | None] = field(default_factory=lambda: _NOTHING)
+    constants: Mapping[str, object] = field(default_factory=dict)
+    type_values: Mapping[str, str | None] = field(default_factory=dict)
+    rules: Sequence[Mapping[str, object]] = ()
+    explode: Setting = None
     time_format: str = "iso"
     stamp_zone: str = "UTC"
+    decimal: str = "."
+    thousands: str | None = None
+    missing: Sequence[str] = ()
+    form: str | None = None
     delimiter: str = ","
     header: Sequence[str] | None = None
+    multiline: bool = False
+    encoding: str = "utf-8"
     item_files: Names | None = None
-    item_columns: Mapping[str, Names] = field(default_factory=lambda: _NOTHING)
-    item_attributes: Sequence[str] = ()
+    item_columns: Mapping[str, Setting] = field(default_factory=dict)
+    item_attributes: Sequence[str] | Mapping[str, Setting] = ()
+    item_delimiter: str | None = None
+    item_header: Sequence[str] | None = None
     category_separator: str | None = None
     clock: Clock = field(default_factory=SystemClock)
+    _gathered: _Gathered = field(default_factory=_Gathered, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.cutoff, str):
             object.__setattr__(self, "cutoff", parse_instant(self.cutoff))
-        _check_fields("columns", [*self.columns], _EVENT_FIELDS)
-        _check_fields("constants", [*self.constants], _EVENT_FIELDS - {"occurred_at", "event_id", "item_id"})
-        _check_fields("item_columns", [*self.item_columns], _ITEM_FIELDS - {"attributes"})
-        self._check_needs()
-        _check_types([value for value in [*self.type_values.values(), self.constants.get("type")] if value is not None])
-        if self.time_format not in TIME_FORMATS and "%" not in self.time_format:
-            raise ConfigError(
-                f"data.time_format is {self.time_format!r}; use {', '.join(TIME_FORMATS)} or a pattern with %"
-            )
+        self._check_text_files()
+        check_time_format("data.time_format", self.time_format)
         for key in ("stamp_zone", "time_zone"):
-            _check_zone(key, getattr(self, key))
-        if len(self.delimiter) != 1:
-            raise ConfigError(f"data.delimiter is {self.delimiter!r}; give a single character")
+            check_zone(f"data.{key}", getattr(self, key))
+        check_marks("data", self.decimal, self.thousands or "")
+        if self.item_files is not None and self.item_columns.get("item_id") is None:
+            raise ConfigError("data.item_files needs item_columns.item_id, the column that holds the item's id")
+        if self.item_files is None and self.item_columns.get("valid_from") is not None:
+            raise ConfigError(
+                "data.item_columns.valid_from is for item_files; what events say is true from the event on"
+            )
+        self._event_mapping()
 
     def fingerprint(self) -> str:
-        """Digest of every setting that shapes the events."""
-        settings = {
-            name: getattr(self, name)
-            for name in self.__dataclass_fields__
-            if name not in ("files", "item_files", "clock", "cutoff")
-        }
-        text = json.dumps(settings, sort_keys=True, default=_plain)
+        """Digest of every setting that shapes the events and items."""
+        shaping = [name for name in self.__dataclass_fields__ if name not in _NO_SETTINGS and name[0] != "_"]
+        text = json.dumps({name: _plain(getattr(self, name)) for name in shaping}, sort_keys=True)
         return hashlib.sha256(f"{_VERSION}/{text}".encode()).hexdigest()[:16]
 
     def parts(self) -> list[SourcePart]:
-        """One part per file."""
-        wanted = self._event_mapping().wanted()
-        files = self._event_files()
-        for file in files:
-            require_columns(file, wanted)
-        return [
-            SourcePart(name=file.origin, digest=digest_of(file).hex(), chunks=partial(self._read, file))
-            for file in files
-        ]
+        """One part per event file, and one without events per file of items, because the log holds the items, too.
 
-    def _read(self, file: TableFile) -> Iterator[SourceChunk]:
+        Raises:
+            SourceError: a file is missing, or columns are: all those that are, of all files.
+        """
+        mapping = self._event_mapping()
+        files, item_files = self._event_files(), self._item_files()
+        needs, item_needs = event_needs(mapping), self._item_needs()
+        require([*((file, needs) for file in files), *((file, item_needs) for file in item_files)])
+        state = _state_of(files)
+        events = [
+            SourcePart(name=file.origin, digest=digest_of(file.path), chunks=partial(self._read, file, number, state))
+            for number, file in enumerate(files)
+        ]
+        items = [
+            SourcePart(name=f"items: {file.origin}", digest=digest_of(file.path), chunks=_no_chunks)
+            for file in item_files
+        ]
+        return [*events, *items]
+
+    def items(self) -> pa.Table:
+        """Every item that is described or occurs in an accepted event, with one row for each change.
+
+        What events say of their items is true from the event on. Event files that this source has read to the end
+        (and that are still the same) are not read again.
+        """
+        files = self._event_files()
+        state = _state_of(files)
+        self._gathered.begin(state)
+        for number, file in enumerate(files):
+            if file.origin not in self._gathered.read:
+                for _ in self._read(file, number, state):
+                    pass
+        history = self._gathered.history.copied()
+        mapping = self._item_mapping()
+        observe_files(history, self._item_files(), mapping, self.missing)
+        return history.items(mapping)
+
+    def _read(self, file: TableFile, number: int, state: str) -> Iterator[SourceChunk]:
         """One chunk per piece of a file."""
         mapping = self._event_mapping()
         latest = self.clock.now() + DAY
+        ticket = self._gathered.begin(state)
+        known = file.origin in self._gathered.read
+        events = rows = 0
         for block in file.blocks(mapping.wanted()):
-            yield mapping.read(block, latest=latest)
-
-    def items(self) -> pa.Table:
-        """Every item that is described or occurs in an accepted event, sorted by id."""
-        seen = self._items_of_events()
-        described = self._described_items()
-        if self.item_files is None:
-            described = described.filter(pc.is_in(described["item_id"], seen))
-        bare = seen.filter(pc.invert(pc.is_in(seen, described["item_id"].combine_chunks())))
-        return pa.concat_tables([described, with_defaults(bare, pa.table({}))]).sort_by("item_id")
-
-    def _items_of_events(self) -> pa.Array:
-        seen = pa.array([], pa.string())
-        for chunk in chunks_of(self):
-            seen = pc.unique(pa.concat_arrays([seen, *chunk.events["item_id"].chunks]))
-        return pc.drop_null(seen)
-
-    def _described_items(self) -> pa.Table:
-        mapping = self._item_mapping()
-        files = self._item_files() or self._event_files()
-        for file in files:
-            require_columns(file, mapping.wanted())
-        if self.item_files is None and mapping.wanted() == list(mapping.columns["item_id"]):
-            return ITEM_SCHEMA.empty_table()
-        return mapping.read(files)
+            mapped = mapping.read(block, latest=latest)
+            if not known and ticket == self._gathered.reading:
+                _observe(self._gathered.history, mapped.described, number << ORDER_BITS)
+            _warn_if_useless(mapped.chunk, rows, events)
+            events, rows = events + mapped.chunk.events.num_rows, rows + mapped.chunk.rows_in
+            yield mapped.chunk
+        if ticket == self._gathered.reading:
+            self._gathered.read.add(file.origin)
 
     def _event_files(self) -> list[TableFile]:
-        return self._open(self.files)
+        return open_files(names_of(self.files), self._dialect(self.delimiter, self.header))
 
     def _item_files(self) -> list[TableFile]:
-        return [] if self.item_files is None else self._open(self.item_files)
+        if self.item_files is None:
+            return []
+        return open_files(
+            names_of(self.item_files),
+            self._dialect(self.item_delimiter or self.delimiter, self.item_header),
+        )
 
-    def _open(self, patterns: Names) -> list[TableFile]:
-        header = None if self.header is None else tuple(self.header)
-        return open_files(_names(patterns), delimiter=self.delimiter, header=header)
+    def _dialect(self, delimiter: str, header: Sequence[str] | None) -> Dialect:
+        return Dialect(
+            form=self.form,
+            delimiter=delimiter,
+            header=None if header is None else tuple(header),
+            multiline=self.multiline,
+            encoding=codecs.lookup(self.encoding).name,
+        )
+
+    def _style(self) -> Style:
+        return Style(
+            time_format=self.time_format, zone=self.stamp_zone, decimal=self.decimal, thousands=self.thousands or ""
+        )
 
     def _event_mapping(self) -> EventMapping:
-        return EventMapping(
-            columns={name: _names(column)[0] for name, column in self.columns.items() if name != "event_id"},
-            event_id=_names(self.columns.get("event_id", ())),
+        return event_mapping_of(
+            columns=self.columns,
             constants=self.constants,
             type_values=self.type_values,
-            time_format=self.time_format,
-            zone=self.stamp_zone,
+            rules=self.rules,
+            explode=self.explode,
+            missing=self.missing,
+            style=self._style(),
+            items=self._mapping_of_items({}, {}) if self.item_files is not None else self._item_mapping(),
         )
 
     def _item_mapping(self) -> ItemMapping:
-        columns = {name: _names(column) for name, column in self.item_columns.items()}
-        columns.setdefault("item_id", _names(self.columns["item_id"]))
+        return self._mapping_of_items(self.item_columns, self.item_attributes)
+
+    def _mapping_of_items(
+        self, columns: Mapping[str, Setting], attributes: Sequence[str] | Mapping[str, Setting]
+    ) -> ItemMapping:
         currency = self.constants.get("currency")
-        return ItemMapping(
-            columns=columns,
-            attributes=tuple(self.item_attributes),
+        return item_mapping_of(
+            columns,
+            attributes,
+            style=self._style(),
             separator=self.category_separator,
             currency=None if currency is None else str(currency),
-            report=self.item_files is not None,
-            time_format=self.time_format,
-            zone=self.stamp_zone,
+            own_files=self.item_files is not None,
         )
 
-    def _check_needs(self) -> None:
-        for name in ("occurred_at", "item_id"):
-            if name not in self.columns:
-                raise ConfigError(
-                    f"data.columns does not say which column is {name!r}; it has: {_listed(self.columns)}"
-                )
-        if not {"user_id", "anonymous_id"} & set(self.columns):
-            raise ConfigError(f"data.columns needs user_id or anonymous_id; it has: {_listed(self.columns)}")
-        if "type" not in {*self.columns, *self.constants}:
+    def _item_needs(self) -> list[Need]:
+        mapping = self._item_mapping()
+        return [Need(reading.needs(), essential=reading is mapping.item_id) for reading in mapping.all_readings()]
+
+    def _check_text_files(self) -> None:
+        if self.form is not None and self.form not in FORMS:
+            raise ConfigError(f"data.form is {self.form!r}; use {', '.join(FORMS)}, or null to tell by the file's name")
+        for key in ("delimiter", "item_delimiter"):
+            mark = getattr(self, key)
+            if mark is not None and len(mark) != 1:
+                raise ConfigError(f"data.{key} is {mark!r}; give a single character")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError as error:
             raise ConfigError(
-                "data has no event type; map columns.type, or set constants.type, for instance to purchase"
-            )
-        both = set(self.columns) & set(self.constants)
-        if both:
-            raise ConfigError(f"data gives {_listed(both)} both as a column and as a constant; drop one")
-        if self.item_files is not None and "item_id" not in self.item_columns:
-            raise ConfigError("data.item_files needs item_columns.item_id, the column that holds the item's id")
+                f"data.encoding is {self.encoding!r}, which is unknown; try utf-8, cp1252, latin-1 or utf-16"
+            ) from error
 
 
-def _names(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+def _state_of(files: Sequence[TableFile]) -> str:
+    """What the file system says of files: equal states mean that none was touched in between."""
+    stats = [(file, file.path.stat()) for file in files]
+    return "\n".join(f"{file.origin} {file.path} {stat.st_size} {stat.st_mtime_ns}" for file, stat in stats)
 
 
-def _listed(names: Mapping[str, object] | set[str]) -> str:
-    return ", ".join(sorted(names))
+def _observe(history: ItemHistory, described: pa.Table, before: int) -> None:
+    """Take in what accepted events say of their items."""
+    time = np.asarray(described["time"].combine_chunks())
+    order = np.asarray(described["row"].combine_chunks()) + before
+    said = described.drop_columns(["item_id", "time", "row"])
+    history.observe(described["item_id"].combine_chunks(), time, order, said)
+
+
+def _no_chunks() -> Iterator[SourceChunk]:
+    return iter(())
+
+
+def _warn_if_useless(chunk: SourceChunk, rows_before: int, events_before: int) -> None:
+    """Say early that a mapping does not fit: the first piece of a file gave no event at all."""
+    if rows_before or events_before or chunk.events.num_rows or not chunk.quarantine.num_rows:
+        return
+    first = chunk.quarantine.slice(0, 1).to_pylist()[0]
+    _log.warning(
+        "none of the first %d rows of %s became an event; row %d: %s: %.200s",
+        chunk.rows_in, first["origin"], first["row"], first["reason"], first["raw"],
+    )  # fmt: skip
 
 
 def _plain(value: object) -> object:
-    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, Sequence) else str(value)
-
-
-def _check_fields(key: str, names: list[str], known: frozenset[str]) -> None:
-    unknown = sorted(set(names) - known)
-    if unknown:
-        raise ConfigError(
-            f"data.{key} names {', '.join(unknown)}, which is no field here; known: {_listed(set(known))}"
-        )
-
-
-def _check_types(values: list[str | float]) -> None:
-    known = [event_type.value for event_type in EventType]
-    for value in values:
-        if value not in known:
-            raise ConfigError(f"data maps a type to {value!r}, which does not exist; use one of {', '.join(known)}")
-
-
-def _check_zone(key: str, zone: str) -> None:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigError(f"data.{key} is {zone!r}, which is no IANA zone such as Europe/Berlin") from error
+    """A setting as JSON knows it."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

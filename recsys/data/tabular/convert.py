@@ -3,18 +3,17 @@
 Every conversion returns a column as long as its input. Null in, null out; null out of a value means "unreadable".
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+import re
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys.errors import SourceError
+from recsys.data.tabular.path import as_lists, elements_of
 
-INSTANT = pa.timestamp("us", tz="UTC")
-
-_ZONED = r":\d{2}(\.\d+)?(Z|[+-]\d{2}(:?\d{2})?)$"
-_MICROSECONDS_OF = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+_NOTHING = pa.scalar(None, pa.string())
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(nan|NaN|NAN|inf|Inf|INF|infinity|Infinity)$"
 
 Convert = Callable[[pa.Array], pa.Array]
 
@@ -31,107 +30,94 @@ def piecewise(convert: Convert, column: pa.Array, result: pa.DataType) -> pa.Arr
     return pa.concat_arrays([piecewise(convert, half, result) for half in halves])
 
 
+def cleaned(column: pa.Array, missing: pa.Array) -> pa.Array:
+    """Texts without surrounding blanks, also in lists; null where nothing is left or the text is one of `missing`."""
+    if pa.types.is_list(column.type):
+        lengths, elements = elements_of(column)
+        return as_lists(lengths, cleaned(elements, missing), np.asarray(pc.is_null(column)))
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), pa.string())
+    if not pa.types.is_string(column.type):
+        return column
+    trimmed = pc.utf8_trim_whitespace(column)
+    blank = pc.equal(pc.binary_length(trimmed), 0)
+    return pc.if_else(pc.or_(blank, pc.is_in(trimmed, missing)) if len(missing) else blank, _NOTHING, trimmed)
+
+
 def as_text(column: pa.Array) -> pa.Array:
-    """Text without surrounding blanks; empty text is null, 123.0 becomes "123"."""
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return pc.cast(column, pa.string())
-    trimmed = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
-    return pc.if_else(pc.equal(pc.binary_length(trimmed), 0), pa.scalar(None, pa.string()), trimmed)
+    """The text of a value: 123.0 becomes "123", NaN null."""
+    if pa.types.is_string(column.type):
+        return column
+    if pa.types.is_list(column.type):
+        return pa.nulls(len(column), pa.string())
+    text = pc.cast(column, pa.string())
+    return pc.if_else(pc.is_nan(column), _NOTHING, text) if pa.types.is_floating(column.type) else text
 
 
-def as_number(column: pa.Array) -> pa.Array:
-    """float64 of a number or its text; NaN and infinity pass."""
-    if _is_textual(column):
-        return piecewise(lambda text: pc.cast(text, pa.float64()), as_text(column), pa.float64())
-    return pc.cast(column, pa.float64(), safe=False)
+def without(text: pa.Array, affixes: Sequence[str]) -> pa.Array:
+    """Texts without these beginnings and ends ("€", ".0") and the blanks beside them; a sign in front stays."""
+    if not affixes:
+        return text
+    choice = "|".join(re.escape(affix) for affix in sorted(affixes, key=len, reverse=True))
+    front = pc.replace_substring_regex(text, rf"^([+-]?)\s*(?:{choice})\s*", r"\1")
+    return pc.replace_substring_regex(front, rf"\s*(?:{choice})$", "")
 
 
-def as_whole(column: pa.Array) -> pa.Array:
-    """int32 of a whole number or its text; "3.0" is whole, "3.5" is unreadable."""
-    return piecewise(lambda number: pc.cast(number, pa.int32()), as_number(column), pa.int32())
+def as_number(column: pa.Array, *, decimal: str = ".", thousands: str = "", strip: Sequence[str] = ()) -> pa.Array:
+    """float64 of a number or its text; NaN and infinity pass.
 
-
-def as_instant(column: pa.Array, time_format: str, zone: str) -> pa.Array:
-    """Instants [us, UTC] of a column that is typed as time already, or is written in `time_format`.
-
-    `time_format` is a key of `TIME_FORMATS` or a pattern of strptime. Stamps without an offset are read in `zone`;
-    an hour that occurs twice when clocks go back counts as the first, one that never occurs as the hour's end.
-
-    Raises:
-        SourceError: the column holds numbers, and `time_format` does not say which.
+    Args:
+        column: numbers, or their texts.
+        decimal: the decimal mark of texts.
+        thousands: what groups of three digits are separated by in texts; no other grouping is read.
+        strip: beginnings and ends of texts to take off first, such as currency signs.
     """
-    if pa.types.is_date(column.type):
-        column = pc.cast(column, pa.timestamp("us"))
-    if pa.types.is_timestamp(column.type):
-        moved = pc.cast(column, pa.timestamp("us", tz=column.type.tz), safe=False)
-        return pc.cast(moved, INSTANT) if column.type.tz else _local(moved, zone)
-    if not _is_textual(column) and time_format not in _MICROSECONDS_OF:
-        raise SourceError(
-            f"the time column holds {column.type}, which time_format {time_format!r} cannot read; "
-            f"set it to one of {', '.join(_MICROSECONDS_OF)}"
-        )
-    read = TIME_FORMATS.get(time_format)
-    if read is not None:
-        return read(column, zone)
-    return _local(pc.strptime(as_text(column), format=time_format, unit="us", error_is_null=True), zone)
+    if not pa.types.is_string(column.type):
+        return pc.cast(_plain(column), pa.float64(), safe=False)
+    text = without(column, strip)
+    if thousands:
+        grouped = rf"^[+-]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?$"
+        text = pc.if_else(pc.match_substring_regex(text, grouped), pc.replace_substring(text, thousands, ""), text)
+    if decimal != ".":
+        wrong = pc.match_substring(text, ".")
+        text = pc.replace_substring(pc.if_else(wrong, _NOTHING, text), decimal, ".")
+    try:
+        return pc.cast(text, pa.float64())
+    except pa.ArrowInvalid:
+        text = pc.if_else(pc.match_substring_regex(text, _NUMBER), text, _NOTHING)
+        return piecewise(lambda part: pc.cast(part, pa.float64()), text, pa.float64())
 
 
-def _is_textual(column: pa.Array) -> bool:
-    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+def as_whole(number: pa.Array) -> pa.Array:
+    """int32 of float64; 3.0 is whole, 3.5 is unreadable."""
+    return piecewise(lambda part: pc.cast(part, pa.int32()), number, pa.int32())
 
 
-def _local(naive: pa.Array, zone: str) -> pa.Array:
-    if zone == "UTC":
-        return pc.cast(pc.cast(naive, pa.int64()), INSTANT)
-    zoned = pc.assume_timezone(naive, zone, ambiguous="earliest", nonexistent="latest")
-    return pc.cast(zoned, INSTANT)
+def scaled(number: pa.Array, factor: float) -> pa.Array:
+    """`number * factor`; 1999 * 0.01 is 19.99 to the last digit."""
+    inverse = round(1 / factor) if 0 < abs(factor) < 1 else 0
+    if inverse and abs(factor * inverse - 1) < 1e-12:
+        return pc.divide(number, float(inverse))
+    return pc.multiply(number, float(factor))
 
 
-def _iso(column: pa.Array, zone: str) -> pa.Array:
-    text = as_text(column)
-    for convert in (_zoned_iso, lambda naive: _naive_iso(naive, zone)):
-        try:
-            return convert(text)
-        except pa.ArrowInvalid:
-            continue
-    # Mixed or foreign spellings: " UTC" for Z, nanoseconds, a blank before the offset.
-    text = pc.replace_substring_regex(text, r"\s*(UTC|GMT|Z)$", "Z")
-    text = pc.replace_substring_regex(text, r"\s+([+-]\d{2}:?\d{2})$", r"\1")
-    text = pc.replace_substring_regex(text, r"(\.\d{6})\d+", r"\1")
-    zoned = pc.match_substring_regex(text, _ZONED)
-    nothing = pa.scalar(None, pa.string())
-    return pc.coalesce(
-        piecewise(_zoned_iso, pc.if_else(zoned, text, nothing), INSTANT),
-        piecewise(lambda naive: _naive_iso(naive, zone), pc.if_else(zoned, nothing, text), INSTANT),
-    )
+def joined(texts: Sequence[pa.Array], between: str) -> pa.Array:
+    """The texts of a row with `between` between them; missing ones are skipped, null where there are none."""
+    whole = texts[0]
+    for text in texts[1:]:
+        both = pc.binary_join_element_wise(whole, text, between)
+        whole = pc.coalesce(both, whole, text)
+    return whole
 
 
-def _zoned_iso(text: pa.Array) -> pa.Array:
-    return pc.cast(text, INSTANT)
+def listed(columns: Sequence[pa.Array], missing: np.ndarray | None = None) -> pa.Array:
+    """list<string> [R] of the texts that every row has in `columns`, in their order; null where `missing` [R]."""
+    rows = len(columns[0])
+    places = np.arange(rows * len(columns)).reshape(len(columns), rows).T.ravel()
+    flat = pa.concat_arrays(columns).take(pa.array(places))
+    given = np.asarray(pc.is_valid(flat)).reshape(rows, len(columns)).sum(axis=1)
+    return as_lists(given, pc.drop_null(flat), np.zeros(rows, bool) if missing is None else missing)
 
 
-def _naive_iso(text: pa.Array, zone: str) -> pa.Array:
-    return _local(pc.cast(text, pa.timestamp("us")), zone)
-
-
-def _epoch(unit: int) -> Callable[[pa.Array, str], pa.Array]:
-    def whole(ticks: pa.Array) -> pa.Array:
-        return pc.cast(pc.multiply_checked(pc.cast(ticks, pa.int64()), unit), INSTANT)
-
-    def fractional(ticks: pa.Array) -> pa.Array:
-        return pc.cast(pc.cast(pc.round(pc.multiply(pc.cast(ticks, pa.float64()), float(unit))), pa.int64()), INSTANT)
-
-    def read(column: pa.Array, zone: str) -> pa.Array:
-        ticks = as_text(column) if _is_textual(column) else column
-        try:
-            return whole(ticks)
-        except pa.ArrowInvalid:
-            return piecewise(fractional, ticks, INSTANT)
-
-    return read
-
-
-TIME_FORMATS: Mapping[str, Callable[[pa.Array, str], pa.Array]] = MappingProxyType(
-    {"iso": _iso, **{name: _epoch(unit) for name, unit in _MICROSECONDS_OF.items()}}
-)
-"""How instants may be written; anything with a % is a pattern of strptime."""
+def _plain(column: pa.Array) -> pa.Array:
+    return pa.nulls(len(column), pa.float64()) if pa.types.is_list(column.type) else column

@@ -2,8 +2,8 @@
 
 Arrow's CSV reader is fast but loses lines: a stray quote swallows what follows, bad UTF-8 stops the whole file. So
 the file is cut at line ends first, and Arrow parses blocks of lines whose number must come out right. Where it does
-not, the halves of the block are parsed apart, down to the line at fault. The price: a quoted value must not hold a
-line break.
+not, the halves of the block are parsed apart, down to the line at fault. A quoted value may hold line breaks only
+where the settings say so (`multiline`), because finding the end of such a record costs time.
 """
 
 import csv
@@ -16,12 +16,11 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from recsys.data.tabular.block import Block, Refusal
+from recsys.data.tabular.lines import SAMPLE_BYTES, numbered, pieces, sound
+from recsys.data.tabular.multiline import Joiner, leaves_open
 from recsys.errors import SourceError
 
-BLOCK_BYTES = 8 * 2**20
-_LONGEST_LINE = 64 * 2**20
 _OPEN_QUOTE = "a quote is not closed"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,52 +31,54 @@ class DelimitedFile:
     origin: str
     delimiter: str = ","
     header: tuple[str, ...] | None = None
+    multiline: bool = False
+    encoding: str = "utf-8"
 
     def column_names(self) -> tuple[str, ...]:
         """The names in the header line, or `header`."""
         if self.header is not None:
             return self.header
-        first = next(self._pieces(), b"").split(b"\n", 1)[0].rstrip(b"\r")
-        if not first:
-            raise SourceError(f"{self.path} has no header line; name its columns in `header` if it never had one")
+        first = next(pieces(self.path, encoding=self.encoding, size=SAMPLE_BYTES), b"")
+        line = first.split(b"\n", 1)[0].rstrip(b"\r")
+        if not line:
+            raise SourceError(f"{self.path} has no header line; name its columns in data.header if it never had one")
         try:
-            return tuple(next(csv.reader([first.decode()], delimiter=self.delimiter)))
+            return tuple(next(csv.reader([line.decode()], delimiter=self.delimiter)))
         except UnicodeDecodeError as error:
-            raise SourceError(f"the header line of {self.path} is not UTF-8 ({error}); re-encode the file") from error
+            raise SourceError(
+                f"the header line of {self.path} is not UTF-8 ({error}); name the encoding, "
+                "for instance data.encoding=cp1252 (Windows) or utf-16"
+            ) from error
+
+    @property
+    def certain(self) -> bool:
+        """The header says all."""
+        return True
+
+    def schema(self) -> pa.Schema:
+        """The columns, all of them texts."""
+        return pa.schema([(name, pa.string()) for name in self.column_names()])
 
     def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
-        """The lines, piece by piece, with the columns `wanted`."""
+        """The lines, piece by piece, with those of the columns `wanted` that there are."""
         names = self.column_names()
-        number = 1
-        for piece in self._pieces():
-            lines = piece.removesuffix(b"\n").split(b"\n")
-            rows = np.arange(number, number + len(lines))
-            number += len(lines)
-            if rows[0] == 1 and self.header is None:
+        parser = _Parser(
+            names=names,
+            wanted=tuple(name for name in wanted if name in names),
+            delimiter=self.delimiter,
+            multiline=self.multiline,
+        )
+        for lines, rows in self._records(len(names)):
+            if len(rows) and rows[0] == 1 and self.header is None:
                 lines, rows = lines[1:], rows[1:]
-            yield self._block(names, wanted, lines, rows)
+            yield self._block(parser, lines, rows)
 
-    def _pieces(self) -> Iterator[bytes]:
-        """Whole lines, about `BLOCK_BYTES` at a time."""
-        rest = b""
-        try:
-            with pa.input_stream(str(self.path), compression="detect") as stream:
-                mark = _BYTE_ORDER_MARK
-                while data := stream.read(BLOCK_BYTES):
-                    piece, end, rest = (rest + data).rpartition(b"\n")
-                    if len(rest) > _LONGEST_LINE:
-                        raise SourceError(f"{self.path} holds a line of more than 64 MiB; is it a text table?")
-                    if end:
-                        yield (piece + end).removeprefix(mark)
-                        mark = b""
-        except OSError as error:
-            raise SourceError(f"{self.path} cannot be read to its end: {error}") from error
-        if rest:
-            yield rest.removeprefix(mark)
+    def _records(self, fields: int) -> Iterator[tuple[list[bytes], np.ndarray]]:
+        lines = numbered(self.path, encoding=self.encoding)
+        return Joiner(delimiter=self.delimiter, fields=fields).records(lines) if self.multiline else lines
 
-    def _block(self, names: Sequence[str], wanted: Sequence[str], lines: list[bytes], rows: np.ndarray) -> Block:
-        lines, rows, refused = _sound_lines(lines, rows)
-        parser = _Parser(names=tuple(names), wanted=tuple(wanted), delimiter=self.delimiter)
+    def _block(self, parser: "_Parser", lines: list[bytes], rows: np.ndarray) -> Block:
+        lines, rows, refused = sound(lines, rows)
         columns, bad = parser.parse(lines)
         refused += [Refusal(int(rows[place]), reason, lines[place]) for place, reason in bad.items()]
         good = [line for place, line in enumerate(lines) if place not in bad] if bad else lines
@@ -90,39 +91,12 @@ class DelimitedFile:
         )
 
 
-def _sound_lines(lines: list[bytes], rows: np.ndarray) -> tuple[list[bytes], np.ndarray, list[Refusal]]:
-    """Lines without their carriage returns; empty ones are dropped, undecodable ones refused."""
-    whole = b"\n".join(lines)
-    if b"\r" in whole:
-        lines = [line.removesuffix(b"\r") for line in lines]
-        whole = b"\n".join(lines)
-    if all(lines) and b"\r" not in whole and _is_text(whole):
-        return lines, rows, []
-    refused = []
-    keep = []
-    for place, line in enumerate(lines):
-        if not (line.isascii() or _is_text(line)):
-            refused.append(Refusal(int(rows[place]), "is not UTF-8", line))
-        elif b"\r" in line:
-            refused.append(Refusal(int(rows[place]), "holds a stray carriage return", line))
-        elif line:
-            keep.append(place)
-    return [lines[place] for place in keep], rows[keep], refused
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parser:
     names: tuple[str, ...]
     wanted: tuple[str, ...]
     delimiter: str
+    multiline: bool
 
     def parse(self, lines: list[bytes]) -> tuple[pa.Table, dict[int, str]]:
         """The columns of the good lines, and for every bad line its place and reason."""
@@ -134,7 +108,8 @@ class _Parser:
             return columns, bad
         if len(lines) == 1:
             return columns.slice(0, 0), {0: _OPEN_QUOTE}
-        suspects = {place for place, line in enumerate(lines) if line.count(b'"') % 2 and self._leaves_open(line)}
+        # A quick filter; Arrow has the last word.
+        suspects = {place for place, line in enumerate(lines) if leaves_open(line, self.delimiter)}
         if suspects:
             places = [place for place in range(len(lines)) if place not in suspects]
             columns, bad = self.parse([lines[place] for place in places])
@@ -143,13 +118,6 @@ class _Parser:
         head, bad_head = self.parse(lines[:middle])
         tail, bad_tail = self.parse(lines[middle:])
         return pa.concat_tables([head, tail]), bad_head | {middle + place: why for place, why in bad_tail.items()}
-
-    def _leaves_open(self, line: bytes) -> bool:
-        """Whether a quote in this line would swallow the next line; a quick filter, Arrow has the last word."""
-        try:
-            return len(list(csv.reader([line.decode() + "\n", "\n"], delimiter=self.delimiter))) == 1
-        except csv.Error:
-            return False
 
     def _attempt(self, lines: list[bytes]) -> tuple[pa.Table, dict[int, str]]:
         """One run of Arrow's parser; the numbers do not add up where a quote was left open."""
@@ -167,7 +135,10 @@ class _Parser:
             # One thread, or rows have no number.
             read_options=pacsv.ReadOptions(column_names=list(self.names), use_threads=False, block_size=len(data) + 1),
             parse_options=pacsv.ParseOptions(
-                delimiter=self.delimiter, invalid_row_handler=refuse, ignore_empty_lines=False
+                delimiter=self.delimiter,
+                invalid_row_handler=refuse,
+                ignore_empty_lines=False,
+                newlines_in_values=self.multiline,
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(self.wanted, pa.string()),

@@ -1,30 +1,49 @@
-"""Rows -> events: gives columns their canonical meaning and says of every row that is no event why."""
+"""Rows -> events: gives columns their canonical meaning and says of every record that is no event why."""
 
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys.clock import parse_instant
 from recsys.data.chunk import SourceChunk
 from recsys.data.tabular.block import Block, Refusal, quarantine
-from recsys.data.tabular.convert import INSTANT, as_instant, as_number, as_text, as_whole
+from recsys.data.tabular.convert import as_number
+from recsys.data.tabular.faults import first_fault
+from recsys.data.tabular.items import ItemMapping
+from recsys.data.tabular.path import list_of
+from recsys.data.tabular.reading import Read
+from recsys.data.tabular.records import Records, records_of
+from recsys.data.tabular.rule import Rule, Template
+from recsys.data.tabular.spelling import Style
 from recsys.event import EVENT_SCHEMA, EventType
 
-EARLIEST = parse_instant("1990-01-01")
-"""Older stamps are a unit mistaken (seconds read as milliseconds), not a visit."""
+ANY_OTHER = "*"
+"""Stands for every word that `type_values` does not know."""
 
-_WITHOUT_ITEM = (EventType.SEARCH.value,)
 _CANONICAL_TYPES: Mapping[str, str | None] = {event_type.value: event_type.value for event_type in EventType}
-_NUMBERS = ("quantity", "price", "list_price")
+_READ_FIRST = ("item_id", "quantity")
+"""Fields that others are read by: a total by the quantity, a rank by the item."""
+_POSITIVE_IN_RETURNS = ("quantity", "price", "list_price")
+_NO_TEXT = pa.scalar(None, pa.string())
 
-Columns = dict[str, pa.Array]
-Fault = tuple[pa.Array, str]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """A chunk, and what its accepted events say of their items.
+
+    Attributes:
+        chunk: events, refused and left out records.
+        described: `item_id`, `time` (microseconds), `row` and the properties of `ItemMapping`, by accepted event.
+    """
+
+    chunk: SourceChunk
+    described: pa.Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,134 +51,218 @@ class EventMapping:
     """Which column means what.
 
     Attributes:
-        columns: canonical field -> column. Without "event_id" there, ids are derived from file, row and content.
-        event_id: the columns that together identify an event; empty to derive ids.
-        constants: canonical field -> the value all rows have.
-        type_values: the file's word for a type -> canonical type, or None to leave such rows out.
-        time_format, zone: see `as_instant`.
+        base: what a row gives that no rule fits.
+        rules: tried from the top, the first that fits decides.
+        type_values: the file's word for a type -> canonical type, or None to leave such rows out; "*" is any other.
+        missing: texts that stand for nothing.
+        style: how numbers are written where a rule looks at them.
+        items: what events say of their items.
     """
 
-    columns: Mapping[str, str]
-    event_id: tuple[str, ...]
-    constants: Mapping[str, str | float]
+    base: Template
+    rules: tuple[Rule, ...]
     type_values: Mapping[str, str | None]
-    time_format: str
-    zone: str
+    missing: tuple[str, ...]
+    style: Style
+    items: ItemMapping
+
+    def templates(self) -> Iterator[Template]:
+        """All events that a row can give."""
+        yield self.base
+        for rule in self.rules:
+            yield from rule.templates
 
     def wanted(self) -> list[str]:
         """The columns to read."""
-        return sorted({*self.columns.values(), *self.event_id})
+        texts = {name for template in self.templates() for name in template.wanted()} | self.items.wanted()
+        texts |= {condition.column for rule in self.rules for condition in rule.conditions}
+        return sorted({self.column_of(text) for text in texts})
 
-    def read(self, block: Block, *, latest: int) -> SourceChunk:
+    def column_of(self, text: str) -> str:
+        """The column that holds a path's values: a list written as one text is a column of the list's name."""
+        base = list_of(text)
+        return base if base is not None and base in self._splits() else text
+
+    def read(self, block: Block, *, latest: int) -> Mapped:
         """One chunk; events later than `latest` (microseconds UTC) are refused."""
-        raw = {field: block.columns[column].combine_chunks() for field, column in self.columns.items()}
-        fields = {field.name: self._field(raw, field, len(block.lines)) for field in EVENT_SCHEMA}
-        fields["event_id"] = self._event_ids(block)
-        unwanted = self._unwanted(raw)
-        reason = _first_fault(_faults(raw, fields, latest), len(block.lines))
-        accepted = pc.is_null(reason)
-        excluded: dict[str, int] = {}
-        if unwanted is not None:
-            excluded = dict(Counter(f"type {value}" for value in raw_types(raw).filter(unwanted).to_pylist()))
-            accepted = pc.and_not(accepted, unwanted)
-            reason = pc.if_else(unwanted, pa.scalar(None, pa.string()), reason)
-        events = pa.table([fields[field.name] for field in EVENT_SCHEMA], schema=EVENT_SCHEMA)
-        return SourceChunk(
+        records = records_of(block, pa.array(self.missing, pa.string()), self._splits())
+        if self.base.explode:
+            records = records.unfolded(self.base.explode)
+        typed = _together([self._typed(template, number, some, latest) for template, number, some in self._of(records)])
+        fields = typed.fields | {"event_id": _event_ids(block, typed)}
+        nameless = pc.and_(pc.is_null(typed.reason), pc.is_null(fields["event_id"]))
+        reason = pc.if_else(nameless, "event id is missing", typed.reason)
+        reason = pc.if_else(pc.is_valid(typed.left_out), _NO_TEXT, reason)
+        accepted = pc.and_(pc.is_null(reason), pc.is_null(typed.left_out))
+        table = pa.table(fields | {"row": pa.array(block.row[typed.place], pa.int64())})
+        table = table if pc.all(accepted).as_py() is not False else table.filter(accepted)
+        chunk = SourceChunk(
             rows_in=block.rows_in,
-            events=events if pc.all(accepted).as_py() is not False else events.filter(accepted),
-            quarantine=quarantine(block.origin, _merge(block, reason)),
-            excluded=excluded,
+            unfolded=len(typed.place) - len(block.lines),
+            events=pa.table([table[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA),
+            quarantine=quarantine(block.origin, _refusals(block, typed.place, reason)),
+            excluded=dict(Counter(pc.drop_null(typed.left_out).to_pylist())),
+        )
+        return Mapped(chunk=chunk, described=_described(table, self.items))
+
+    def _splits(self) -> dict[str, str]:
+        """Lists that are written as one text -> the separator."""
+        explodes = [template.explode for template in self.templates() if template.explode]
+        return {name: one.separator for one in explodes if one.separator for name in one.lists}
+
+    def _of(self, records: Records) -> Iterator[tuple[Template, int, Records]]:
+        """The records of every template, with its number among the events of its rule; none is left over."""
+        left = np.ones(len(records), bool)
+        number = partial(as_number, decimal=self.style.decimal, thousands=self.style.thousands)
+        for rule in self.rules:
+            chosen = left.copy()
+            for condition in rule.conditions:
+                chosen &= np.asarray(condition.fits(records, number))
+            left &= ~chosen
+            if chosen.any():
+                yield from _of_rule(rule, records.take(np.flatnonzero(chosen)))
+        if left.any() or not len(records):
+            yield self.base, 0, records.take(np.flatnonzero(left))
+
+    def _typed(self, template: Template, number: int, records: Records, latest: int) -> "_Typed":
+        """Gives the records of one template their meaning."""
+        if template.explode and not records.exploded:
+            records = records.unfolded(template.explode)
+        count = len(records)
+        fields: dict[str, pa.Array] = {}
+        read: dict[str, Read] = {}
+        for name in sorted(template.readings, key=lambda name: name not in _READ_FIRST):
+            read[name] = template.readings[name].read(records, fields)
+            fields[name] = read[name].values
+            if name == "quantity":
+                fields[name] = pc.if_else(read[name].given, fields[name], pa.scalar(1.0, pa.float64()))
+        fields.setdefault("quantity", pa.repeat(pa.scalar(1.0, pa.float64()), count))
+        types, left_out = self._types(template, fields.get("type"), count)
+        fields |= {name: _constant(name, value, count) for name, value in template.constants.items()}
+        fields = {f.name: _cast(fields.get(f.name), f, count) for f in EVENT_SCHEMA} | {"type": types}
+        returned = pc.fill_null(pc.equal(types, EventType.RETURN.value), False)
+        for name in _POSITIVE_IN_RETURNS:
+            fields[name] = pc.if_else(returned, pc.abs(fields[name]), fields[name])
+        reason = first_fault(fields, read, uneven=records.uneven, latest=latest)
+        id_columns = template.readings["event_id"].wanted() if "event_id" in template.readings else set()
+        return _Typed(
+            fields=fields | self.items.properties(records),
+            reason=reason,
+            left_out=left_out,
+            place=records.place,
+            base_rank=records.rank if self.base.explode else np.zeros(count, np.int64),
+            number=np.full(count, number),
+            rank=records.rank,
+            own_id=np.full(count, bool(id_columns)),
+            names_element=np.full(count, any(list_of(text) in records.exploded for text in id_columns)),
         )
 
-    def _field(self, raw: Columns, field: pa.Field, rows: int) -> pa.Array:
-        if field.name in self.constants:
-            return pa.repeat(pa.scalar(self.constants[field.name], field.type), rows)
-        column = raw.get(field.name)
-        if field.name == "quantity":
-            one = pa.scalar(1.0, pa.float64())
-            number = pa.repeat(one, rows) if column is None else pc.if_else(_missing(column), one, as_number(column))
-            return pc.cast(number, pa.float32(), safe=False)
-        if column is None:
-            return pa.nulls(rows, field.type)
-        if field.name == "type":
-            return self._types(column)
-        if field.name == "occurred_at":
-            return as_instant(column, self.time_format, self.zone)
-        readers = {pa.float64(): as_number, pa.int32(): as_whole}
-        return readers.get(field.type, as_text)(column)
-
-    def _types(self, column: pa.Array) -> pa.Array:
+    def _types(self, template: Template, words: pa.Array | None, count: int) -> tuple[pa.Array, pa.Array]:
+        """The canonical types [count], and the reasons why records are left out, null where they are not."""
+        nothing = pa.nulls(count, pa.string())
+        if template.left_out is not None:
+            return nothing, pa.repeat(pa.scalar(template.left_out), count)
+        fixed = template.type or template.constants.get("type")
+        if fixed is not None or words is None:
+            return pa.repeat(pa.scalar(fixed, pa.string()), count), nothing
         known = {**_CANONICAL_TYPES, **self.type_values}
-        place = pc.index_in(as_text(column), pa.array(list(known), pa.string()))
-        return pa.array(list(known.values()), pa.string()).take(place)
+        place = pc.index_in(words, pa.array(list(known), pa.string()))
+        if ANY_OTHER in known:
+            place = pc.if_else(pc.is_valid(words), pc.fill_null(place, list(known).index(ANY_OTHER)), place)
+        unwanted = pc.is_in(place, pa.array([n for n, value in enumerate(known.values()) if value is None], pa.int32()))
+        reason = pc.if_else(unwanted, pc.binary_join_element_wise("type", words, " "), _NO_TEXT)
+        return pa.array(list(known.values()), pa.string()).take(place), reason
 
-    def _unwanted(self, raw: Columns) -> pa.Array | None:
-        """Rows whose type is mapped to nothing; None where there is no such type or no such row."""
-        names = [name for name, canonical in self.type_values.items() if canonical is None]
-        if not names or "type" not in raw:
-            return None
-        mask = pc.is_in(as_text(raw["type"]), pa.array(names, pa.string()))
-        return mask if pc.any(mask).as_py() else None
 
-    def _event_ids(self, block: Block) -> pa.Array:
-        if self.event_id:
-            parts = [as_text(block.columns[column].combine_chunks()) for column in self.event_id]
-            return pc.binary_join_element_wise(*parts, "-")
-        rows = len(block.lines)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Typed:
+    """M records with their meaning, and what their order and their ids follow from."""
+
+    fields: dict[str, pa.Array]
+    reason: pa.Array
+    left_out: pa.Array
+    place: np.ndarray
+    base_rank: np.ndarray
+    number: np.ndarray
+    rank: np.ndarray
+    own_id: np.ndarray
+    names_element: np.ndarray
+
+
+def _of_rule(rule: Rule, records: Records) -> Iterator[tuple[Template, int, Records]]:
+    """A list without elements gives no event where the rule has another one for the row; no row gives nothing."""
+    exploding = [t.explode if not records.exploded else None for t in rule.templates]
+    given = [records.sizes(one) > 0 if one else np.ones(len(records), bool) for one in exploding]
+    given[0] = given[0] | ~np.any(given, axis=0)
+    for number, (template, chosen) in enumerate(zip(rule.templates, given, strict=True)):
+        if chosen.any():
+            yield template, number, records.take(np.flatnonzero(chosen))
+
+
+def _together(made: Sequence[_Typed]) -> _Typed:
+    """Records of several templates in the order of the rows."""
+    if len(made) == 1:
+        return made[0]
+    joined = {
+        name: np.concatenate([getattr(one, name) for one in made])
+        for name in ("place", "base_rank", "number", "rank", "own_id", "names_element")
+    }
+    order = np.lexsort((joined["rank"], joined["number"], joined["base_rank"], joined["place"]))
+    taken = pa.array(order)
+    return _Typed(
+        fields={name: pa.concat_arrays([one.fields[name] for one in made]).take(taken) for name in made[0].fields},
+        reason=pa.concat_arrays([one.reason for one in made]).take(taken),
+        left_out=pa.concat_arrays([one.left_out for one in made]).take(taken),
+        **{name: values[order] for name, values in joined.items()},
+    )
+
+
+def _constant(name: str, value: object, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, EVENT_SCHEMA.field(name).type), count)
+
+
+def _cast(column: pa.Array | None, field: pa.Field, count: int) -> pa.Array:
+    if column is None:
+        return pa.nulls(count, field.type)
+    return column if column.type.equals(field.type) else pc.cast(column, field.type, safe=False)
+
+
+def _event_ids(block: Block, typed: _Typed) -> pa.Array:
+    """The shop's own ids, or ids derived from file, row and content; a row's further records have a number behind.
+
+    The number is that of the record within its row. Own ids that name the element (an order's line) need none, only
+    the events of one element are told apart.
+    """
+    place = typed.place
+    own = typed.fields["event_id"]
+    if not typed.own_id.all():
         file = hashlib.blake2b(block.origin.encode(), digest_size=8).hexdigest()
-        content = pa.array(np.fromiter(map(zlib.crc32, block.lines), np.uint32, rows))
-        number = pa.array(block.row, pa.int64())
-        return pc.binary_join_element_wise(file, pc.cast(number, pa.string()), pc.cast(content, pa.string()), "-")
+        content = pa.array(np.fromiter(map(zlib.crc32, block.lines), np.uint32, len(block.lines)))
+        rows = pc.cast(pa.array(block.row, pa.int64()), pa.string())
+        derived = pc.binary_join_element_wise(file, rows, pc.cast(content, pa.string()), "-")
+        derived = derived if len(place) == len(derived) else derived.take(pa.array(place))
+        own = pc.if_else(pa.array(typed.own_id), own, derived)
+    if len(place) == len(block.lines):
+        return own
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    within = np.arange(len(place)) - np.repeat(first, np.diff(np.append(first, len(place))))
+    number = np.where(typed.names_element, typed.number, within)
+    numbered = pc.binary_join_element_wise(
+        own, pc.cast(pa.array(number), pa.string()), "#"
+    )  # no shop's own ids have it
+    return pc.if_else(pa.array(number > 0), numbered, own)
 
 
-def raw_types(raw: Columns) -> pa.Array:
-    """The file's own words for the types."""
-    return as_text(raw["type"])
+def _described(accepted: pa.Table, items: ItemMapping) -> pa.Table:
+    time = pc.cast(accepted["occurred_at"], pa.int64())
+    return accepted.select(["item_id", "row", *items.readings]).append_column("time", time)
 
 
-def _missing(column: pa.Array) -> pa.Array:
-    return pc.is_null(as_text(column) if pa.types.is_string(column.type) else column)
-
-
-def _faults(raw: Columns, fields: Columns, latest: int) -> Iterator[Fault]:
-    """Every reason to refuse a row, the gravest first, with the rows it applies to."""
-    occurred_at = fields["occurred_at"]
-    yield pc.is_null(occurred_at), "time is unreadable"
-    yield pc.less(occurred_at, pa.scalar(EARLIEST, INSTANT)), "time is before 1990"
-    yield pc.greater(occurred_at, pa.scalar(latest, INSTANT)), "time is in the future"
-    yield pc.is_null(fields["type"]), "type is unknown"
-    yield pc.and_(pc.is_null(fields["user_id"]), pc.is_null(fields["anonymous_id"])), "shopper is missing"
-    needs_item = pc.invert(pc.is_in(fields["type"], pa.array(_WITHOUT_ITEM)))
-    yield pc.and_(pc.is_null(fields["item_id"]), needs_item), "item is missing"
-    for name in _NUMBERS:
-        number = fields[name]
-        if name in raw:
-            yield pc.and_not(pc.is_null(number), _missing(raw[name])), f"{name} is not a number"
-        yield pc.invert(pc.is_finite(number)), f"{name} is not a number"
-    yield pc.less_equal(fields["quantity"], 0), "quantity is not positive"
-    yield pc.less(fields["price"], 0), "price is negative"
-    yield pc.less(fields["list_price"], 0), "list_price is negative"
-    if "position" in raw:
-        position = fields["position"]
-        unreadable = pc.and_not(pc.is_null(position), _missing(raw["position"]))
-        yield pc.or_kleene(unreadable, pc.less(position, 0)), "position is not a whole number from 0"
-    yield pc.is_null(fields["event_id"]), "event id is missing"
-
-
-def _first_fault(faults: Iterator[Fault], rows: int) -> pa.Array:
-    """The first reason of every row; null where there is none."""
-    reason = pa.nulls(rows, pa.string())
-    for mask, text in faults:
-        if pc.any(mask).as_py():
-            reason = pc.if_else(pc.and_(pc.fill_null(mask, False), pc.is_null(reason)), text, reason)
-    return reason
-
-
-def _merge(block: Block, reason: pa.Array) -> list[Refusal]:
-    """Rows refused while reading and rows refused here, in the file's order."""
+def _refusals(block: Block, place: np.ndarray, reason: pa.Array) -> list[Refusal]:
+    """Rows refused while reading and records refused here, in the file's order."""
     if reason.null_count == len(reason):
         return block.refused
-    places = np.flatnonzero(np.asarray(pc.is_valid(reason)))
-    texts = reason.take(pa.array(places)).to_pylist()
-    here = [Refusal(int(block.row[p]), text, block.lines[p]) for p, text in zip(places, texts, strict=True)]
+    bad = np.flatnonzero(np.asarray(pc.is_valid(reason)))
+    texts = reason.take(pa.array(bad)).to_pylist()
+    here = [Refusal(int(block.row[p]), text, block.lines[p]) for p, text in zip(place[bad], texts, strict=True)]
     return sorted([*block.refused, *here], key=lambda refusal: refusal.row)

@@ -1,22 +1,42 @@
-"""Which files a source reads, under names that stay the same when the data folder moves."""
+"""Which files a source reads, under names that stay the same when the data folder moves or a file joins them."""
 
-import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Protocol
+
+import pyarrow as pa
 
 from recsys.data.tabular.block import Block
 from recsys.data.tabular.delimited import DelimitedFile
+from recsys.data.tabular.json_lines import JsonLines
 from recsys.data.tabular.parquet import ParquetTable
 from recsys.errors import SourceError
 
-_PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 _WILDCARDS = frozenset("*?[")
+_COMPRESSED = frozenset({".gz", ".bz2", ".zst"})
+_SUFFIXES = MappingProxyType(
+    {".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+)
+_REMEDIES = MappingProxyType(
+    {
+        ".zip": "unpack it first (unzip)",
+        ".7z": "unpack it first",
+        ".tar": "unpack it first (tar -xf)",
+        ".tgz": "unpack it first (tar -xzf)",
+        ".xz": "unpack it first (unxz), or compress it as .gz or .zst",
+        ".xlsx": "save it as CSV (UTF-8)",
+        ".xls": "save it as CSV (UTF-8)",
+        ".avro": "export it as Parquet or JSON lines",
+        ".orc": "export it as Parquet or JSON lines",
+    }
+)
+"""Files that are no tables yet, and what to do with them."""
 
 
 class TableFile(Protocol):
-    """A file of rows and named columns."""
+    """A file of rows; values are named by columns or paths (`path.py`)."""
 
     @property
     def path(self) -> Path: ...
@@ -24,45 +44,79 @@ class TableFile(Protocol):
     @property
     def origin(self) -> str: ...
 
-    def column_names(self) -> tuple[str, ...]: ...
+    @property
+    def certain(self) -> bool:
+        """Whether the schema is all there is, or only what the first rows show."""
+        ...
+
+    def schema(self) -> pa.Schema: ...
 
     def blocks(self, wanted: Sequence[str]) -> Iterator[Block]: ...
 
 
-def open_files(patterns: Sequence[str], *, delimiter: str, header: tuple[str, ...] | None) -> list[TableFile]:
-    """The files that match, in order of their path; a file that matches twice is read once.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How the files are written; `form` is a key of `FORMS`, None tells them by their names."""
+
+    form: str | None = None
+    delimiter: str = ","
+    header: tuple[str, ...] | None = None
+    multiline: bool = False
+    encoding: str = "utf-8"
+
+    def open(self, path: Path, origin: str) -> TableFile:
+        """The file, not read yet; SourceError for a file that is no table."""
+        form = self.form or _form_of(path)
+        if form == "parquet" and path.suffix.lower() in _COMPRESSED:
+            raise SourceError(f"{path} is compressed from outside; Parquet is compressed inside: unpack it (gunzip)")
+        return FORMS[form](self, path, origin)
+
+
+def _delimited(dialect: Dialect, path: Path, origin: str) -> TableFile:
+    return DelimitedFile(
+        path=path,
+        origin=origin,
+        delimiter=dialect.delimiter,
+        header=dialect.header,
+        multiline=dialect.multiline,
+        encoding=dialect.encoding,
+    )
+
+
+FORMS: Mapping[str, Callable[[Dialect, Path, str], TableFile]] = MappingProxyType(
+    {
+        "csv": _delimited,
+        "jsonl": lambda dialect, path, origin: JsonLines(path=path, origin=origin, encoding=dialect.encoding),
+        "parquet": lambda dialect, path, origin: ParquetTable(path=path, origin=origin),
+    }
+)
+"""What a file can be, by the name that the settings use."""
+
+
+def open_files(patterns: Sequence[str], dialect: Dialect) -> list[TableFile]:
+    """The files that match, in the order of the patterns and within a pattern of their paths; each file once.
+
+    A file is named by its path below the pattern's fixed folder ("may/1.csv" for "data/*/1.csv"), so that neither
+    moving the data folder nor adding a file renames it. Of two that would share a name, the later one gets the names
+    of the folders in front, as many as it takes.
 
     Raises:
-        SourceError: a pattern matches nothing, or names a folder.
+        SourceError: a pattern matches nothing, or names a folder or a file that is no table.
     """
-    split = [_split(pattern) for pattern in patterns]
-    root = os.path.commonpath([base.absolute() for base, _ in split])
-    found: set[Path] = set()
-    for base, rest in split:
-        matches = [path.absolute() for path in base.glob(rest)]
+    found: dict[Path, str] = {}
+    taken: set[str] = set()
+    for pattern in patterns:
+        base, rest = _split(pattern)
+        matches = sorted(path.absolute() for path in base.glob(rest))
         files = [path for path in matches if path.is_file()]
         if not files:
             remedy = f"; it is a folder, write {base / rest / '*.csv'}" if matches else f" below {Path.cwd()}"
             raise SourceError(f"no file matches {str(base / rest)!r}{remedy}")
-        found.update(files)
-    return [_open(path, path.relative_to(root).as_posix(), delimiter, header) for path in sorted(found)]
-
-
-def require_columns(file: TableFile, wanted: Sequence[str]) -> None:
-    """Raises SourceError, with the columns there are, unless `file` has each of `wanted` exactly once."""
-    names = file.column_names()
-    missing = sorted({name for name in wanted if name not in names})
-    if missing:
-        raise SourceError(f"{file.path} has no column {', '.join(map(repr, missing))}; it has: {', '.join(names)}")
-    twice = sorted({name for name in wanted if names.count(name) > 1})
-    if twice:
-        raise SourceError(f"{file.path} has the column {', '.join(map(repr, twice))} more than once; rename one")
-
-
-def digest_of(file: TableFile) -> bytes:
-    """A digest of the file's bytes."""
-    with file.path.open("rb") as raw:
-        return hashlib.file_digest(raw, "sha256").digest()
+        for path in files:
+            if path not in found:
+                found[path] = _name(path, len(base.absolute().parts), taken)
+                taken.add(found[path])
+    return [dialect.open(path, origin) for path, origin in found.items()]
 
 
 def _split(pattern: str) -> tuple[Path, str]:
@@ -72,7 +126,19 @@ def _split(pattern: str) -> tuple[Path, str]:
     return Path(*parts[:fixed]), str(Path(*parts[fixed:]))
 
 
-def _open(path: Path, origin: str, delimiter: str, header: tuple[str, ...] | None) -> TableFile:
-    if path.suffix.lower() in _PARQUET_SUFFIXES:
-        return ParquetTable(path=path, origin=origin)
-    return DelimitedFile(path=path, origin=origin, delimiter=delimiter, header=header)
+def _name(path: Path, fixed: int, taken: set[str]) -> str:
+    """The path below its first `fixed` parts, or below fewer where that name is taken."""
+    return next(
+        name
+        for name in (PurePath(*path.parts[start:]).as_posix() for start in range(fixed, -1, -1))
+        if name not in taken
+    )
+
+
+def _form_of(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    inner = suffixes[:-1] if suffixes and suffixes[-1] in _COMPRESSED else suffixes
+    remedy = _REMEDIES.get(suffixes[-1] if suffixes else "")
+    if remedy:
+        raise SourceError(f"{path} is no CSV, JSON lines or Parquet file; {remedy}")
+    return _SUFFIXES.get(inner[-1], "csv") if inner else "csv"

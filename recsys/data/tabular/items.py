@@ -1,135 +1,178 @@
-"""Rows -> items: the last value a file gives for each property of an item."""
+"""Rows -> what they say of items: properties one by one, put together into rows by `ITEM_SCHEMA` at the end."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys.data.tabular.convert import as_instant, as_number, as_text
-from recsys.data.tabular.files import TableFile
+from recsys.data.tabular.convert import as_text, joined
+from recsys.data.tabular.path import as_lists, elements_of
+from recsys.data.tabular.reading import Fields, FromInputs, Inputs, Read, Reading
+from recsys.data.tabular.records import Records
+from recsys.data.tabular.spelling import Joining, Settings, Style, check_keys, names_of, reading_of
 from recsys.event import ITEM_SCHEMA
 
-_log = logging.getLogger(__name__)
 _NO = ("false", "0", "no", "n", "f")
+_LEVEL = "\x1f"
+"""Stands between the levels of a category."""
+_PARTS = {"title": ", ", "text": " ", "category": _LEVEL}
+"""Fields that several columns may make up, each remembered on its own, and what is put between them."""
+_BY_THEMSELVES = ("item_id", "valid_from")
+_PREFIX = "item "
+"""Keeps properties and the fields of events apart."""
+_ATTRIBUTE = "item attribute "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelsReading(FromInputs):
+    """A category as text: one level, a whole path, or the elements of a list with a mark between."""
+
+    def read(self, records: Records, fields: Fields) -> Read:
+        """The text of every record."""
+        texts = [self._text(records, name) for (name, *_) in self.inputs.choices]
+        text = pc.coalesce(*texts)
+        return Read(text, pc.is_valid(text))
+
+    def _text(self, records: Records, name: str) -> pa.Array:
+        lists = records.lists(name)
+        lengths, elements = elements_of(lists)
+        texts = pc.fill_null(as_text(elements), "")
+        return pc.binary_join(as_lists(lengths, texts, np.asarray(pc.is_null(lists))), _LEVEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemMapping:
-    """Which column describes what; several columns may make up a title or a category path.
+    """Which column describes what.
 
     Attributes:
-        columns: canonical field -> columns; "item_id" is always there.
-        attributes: columns kept as free attributes.
+        readings: property -> its reading: "item brand", "item title 0", "item title 1", "item attribute size".
+        item_id, valid_from: in files of items, whose the row is and since when it is true.
         separator: splits a category written as one text, "shoes > boots"; None where it is one level.
         currency: of prices, where no column says it.
-        time_format, zone: of `created_at`, see `as_instant`.
-        report: warn of unreadable rows, because nobody else reads these files.
     """
 
-    columns: Mapping[str, tuple[str, ...]]
-    attributes: tuple[str, ...]
+    readings: Mapping[str, Reading]
+    item_id: Reading | None
+    valid_from: Reading | None
     separator: str | None
     currency: str | None
-    report: bool
-    time_format: str
-    zone: str
 
-    def wanted(self) -> list[str]:
+    def all_readings(self) -> Iterator[Reading]:
+        """The readings of all properties, of the id and of the instant."""
+        yield from self.readings.values()
+        yield from (reading for reading in (self.item_id, self.valid_from) if reading)
+
+    def wanted(self) -> set[str]:
         """The columns to read."""
-        return sorted({*self.attributes, *(name for names in self.columns.values() for name in names)})
+        return {name for reading in self.all_readings() for name in reading.wanted()}
 
-    def read(self, files: Sequence[TableFile]) -> pa.Table:
-        """One row per item, by `ITEM_SCHEMA`, sorted by id; rows that cannot be read are left out."""
-        last: pa.Table | None = None
-        for file in files:
-            for block in file.blocks(self.wanted()):
-                if block.refused and self.report:
-                    first = block.refused[0]
-                    _log.warning(
-                        "%d rows of %s describe no item; the first is row %d: %s",
-                        len(block.refused), block.origin, first.row, first.reason,
-                    )  # fmt: skip
-                rows = self._keyed(block.columns)
-                last = _last_values(rows if last is None else pa.concat_tables([last, rows], promote_options="default"))
-        return ITEM_SCHEMA.empty_table() if last is None else self._items(last.sort_by("item_id"))
+    def properties(self, records: Records) -> dict[str, pa.Array]:
+        """What each record says [M] of its item; null where it says nothing."""
+        return {name: reading.read(records, {}).values for name, reading in self.readings.items()}
 
-    def _keyed(self, columns: pa.Table) -> pa.Table:
-        item_id = as_text(columns[self.columns["item_id"][0]].combine_chunks())
-        kept = {f"raw {name}": _blank_to_null(columns[name].combine_chunks()) for name in self.wanted()}
-        return pa.table({"item_id": item_id, **kept}).filter(pc.is_valid(item_id))
-
-    def _items(self, last: pa.Table) -> pa.Table:
-        def raw(field: str) -> list[pa.Array]:
-            return [last[f"raw {name}"].combine_chunks() for name in self.columns.get(field, ())]
-
-        def text(field: str) -> pa.Array:
-            return as_text(raw(field)[0]) if raw(field) else pa.nulls(last.num_rows, pa.string())
-
-        created = raw("created_at")
-        price = as_number(raw("price")[0]) if raw("price") else pa.nulls(last.num_rows, pa.float64())
+    def assembled(self, item_id: pa.Array, valid_from: pa.Array, properties: Mapping[str, pa.Array]) -> pa.Table:
+        """Items by `ITEM_SCHEMA` [R]; what no property says is null, a missing title is the id."""
+        rows = len(item_id)
+        columns = {field.name: self._field(field, properties, rows) for field in ITEM_SCHEMA}
+        columns["category"] = self._category(columns["category"])
+        price = columns["price"]
         usable = pc.and_(pc.is_finite(price), pc.greater_equal(price, 0))
-        described = pa.table(
-            {
-                "title": _joined([as_text(column) for column in raw("title")], last.num_rows),
-                "category": self._categories(raw("category"), last.num_rows),
-                "brand": text("brand"),
-                "price": pc.if_else(usable, price, pa.scalar(None, pa.float64())),
-                "currency": pc.fill_null(text("currency"), pa.scalar(self.currency, pa.string())),
-                "available": pc.fill_null(pc.invert(pc.is_in(pc.utf8_lower(text("available")), pa.array(_NO))), True),
-                "created_at": as_instant(created[0], self.time_format, self.zone)
-                if created
-                else pa.nulls(last.num_rows, ITEM_SCHEMA.field("created_at").type),
-                "attributes": self._attributes(last),
-            }
+        columns["price"] = pc.if_else(usable, price, pa.scalar(None, pa.float64()))
+        columns["currency"] = pc.fill_null(columns["currency"], pa.scalar(self.currency, pa.string()))
+        columns["available"] = pc.invert(pc.is_in(pc.utf8_lower(columns["available"]), pa.array(_NO)))
+        columns["attributes"] = self._attributes(properties, rows)
+        columns |= {"item_id": item_id, "title": pc.coalesce(columns["title"], item_id), "valid_from": valid_from}
+        return pa.table(columns, schema=ITEM_SCHEMA)
+
+    def _field(self, field: pa.Field, properties: Mapping[str, pa.Array], rows: int) -> pa.Array:
+        parts = [name for name in self.readings if name.startswith(f"{_PREFIX}{field.name} ")]
+        if parts:
+            return joined([properties[name] for name in parts], _PARTS[field.name])
+        kind = field.type if field.name not in ("category", "available") else pa.string()
+        return properties.get(f"{_PREFIX}{field.name}", pa.nulls(rows, kind))
+
+    def _category(self, text: pa.Array) -> pa.Array:
+        """Paths from the widest level to the narrowest; a list of nothing where none is known."""
+        alone = f"{_PREFIX}category 1" not in self.readings
+        if self.separator and alone:
+            text = pc.replace_substring(text, self.separator, _LEVEL)
+        lengths, levels = elements_of(pc.split_pattern(pc.fill_null(text, ""), _LEVEL))
+        levels = pc.utf8_trim_whitespace(levels)
+        kept = np.asarray(pc.greater(pc.binary_length(levels), 0))
+        owner = np.repeat(np.arange(len(text)), lengths)[kept]
+        return as_lists(
+            np.bincount(owner, minlength=len(text)), levels.filter(pa.array(kept)), np.zeros(len(text), bool)
         )
-        return with_defaults(last["item_id"].combine_chunks(), described)
 
-    def _categories(self, columns: list[pa.Array], rows: int) -> pa.Array:
-        if len(columns) == 1 and self.separator is not None:
-            paths = [text.split(self.separator) if text else [] for text in as_text(columns[0]).to_pylist()]
-        else:
-            levels = [as_text(column).to_pylist() for column in columns]
-            paths = [list(path) for path in zip(*levels, strict=True)] if levels else [[]] * rows
-        kept = [[level.strip() for level in path if level and level.strip()] for path in paths]
-        return pa.array(kept, pa.list_(pa.string()))
-
-    def _attributes(self, last: pa.Table) -> pa.Array:
-        columns = [as_text(last[f"raw {name}"].combine_chunks()).to_pylist() for name in self.attributes]
+    def _attributes(self, properties: Mapping[str, pa.Array], rows: int) -> pa.Array:
+        """A map of the attributes that are known; null where none is."""
         kind = ITEM_SCHEMA.field("attributes").type
-        if not columns:
-            return pa.nulls(last.num_rows, kind)
-        rows = zip(*columns, strict=True)
-        return pa.array([[(n, v) for n, v in zip(self.attributes, row, strict=True) if v] for row in rows], kind)
+        found = {
+            name.removeprefix(_ATTRIBUTE): properties[name] for name in self.readings if name.startswith(_ATTRIBUTE)
+        }
+        if not found or not rows:
+            return pa.nulls(rows, kind)
+        by_row = np.arange(rows * len(found)).reshape(len(found), rows).T.ravel()
+        values = pa.concat_arrays(list(found.values())).take(pa.array(by_row))
+        given = np.asarray(pc.is_valid(values))
+        names = pa.array(np.tile(np.array(list(found), object), rows)).filter(pa.array(given))
+        counts = given.reshape(rows, len(found)).sum(axis=1)
+        offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+        maps = pa.MapArray.from_arrays(offsets, names, values.filter(pa.array(given)))
+        return pc.if_else(pa.array(counts > 0), maps, pa.scalar(None, kind))
+
+
+def item_mapping_of(
+    columns: Settings,
+    attributes: Settings | Sequence[str],
+    *,
+    style: Style,
+    separator: str | None,
+    currency: str | None,
+    own_files: bool,
+) -> ItemMapping:
+    """The mapping that `data.item_columns` and `data.item_attributes` spell; what is mapped to null is not mapped.
+
+    Raises:
+        ConfigError: no such field, or a spelling that cannot work.
+    """
+    key = "data.item_columns"
+    check_keys(key, columns, frozenset(ITEM_SCHEMA.names) - {"attributes"})
+    readings: dict[str, Reading] = {}
+    for name, setting in columns.items():
+        if setting is None or name in _BY_THEMSELVES:
+            continue
+        several = names_of(setting) if name in _PARTS and not isinstance(setting, Mapping) else ()
+        for number, one in enumerate(several or [setting]):
+            part = f"{_PREFIX}{name} {number}" if name in _PARTS else f"{_PREFIX}{name}"
+            readings[part] = _reading(f"{key}.{name}", name, one, style)
+    named = attributes if isinstance(attributes, Mapping) else {name: name for name in attributes}
+    for name, setting in named.items():
+        if setting is not None:
+            readings[f"{_ATTRIBUTE}{name}"] = _reading(f"data.item_attributes.{name}", "brand", setting, style)
+    alone = {name: columns.get(name) for name in _BY_THEMSELVES}
+    made = {
+        n: _reading(f"{key}.{n}", n, one, style) if one is not None and own_files else None for n, one in alone.items()
+    }
+    return ItemMapping(readings=readings, separator=separator, currency=currency, **made)
+
+
+def _reading(key: str, field: str, setting: object, style: Style) -> Reading:
+    if field == "category":
+        text = reading_of(key, setting, pa.string(), style=style, joining=Joining(most=1))
+        inputs: Inputs = text.inputs  # type: ignore[attr-defined]
+        return LevelsReading(inputs=inputs)
+    return reading_of(key, setting, ITEM_SCHEMA.field(field).type, style=style, joining=Joining(partly=True))
 
 
 def with_defaults(item_id: pa.Array, described: pa.Table) -> pa.Table:
     """Items by `ITEM_SCHEMA`: what `described` [R] does not say is null, a missing title is the id."""
-    rows = len(item_id)
-    columns = {field.name: pa.nulls(rows, field.type) for field in ITEM_SCHEMA}
+    columns = {field.name: pa.nulls(len(item_id), field.type) for field in ITEM_SCHEMA}
     columns |= {name: described[name].combine_chunks() for name in described.column_names}
     columns["item_id"] = item_id
     columns["title"] = pc.coalesce(columns["title"], item_id)
     columns["category"] = pc.fill_null(columns["category"], pa.scalar([], pa.list_(pa.string())))
     columns["available"] = pc.fill_null(columns["available"], True)
     return pa.table(columns, schema=ITEM_SCHEMA)
-
-
-def _blank_to_null(column: pa.Array) -> pa.Array:
-    return as_text(column) if pa.types.is_string(column.type) else column
-
-
-def _joined(texts: list[pa.Array], rows: int) -> pa.Array:
-    """The texts of a row with commas between; null where there are none."""
-    if not texts:
-        return pa.nulls(rows, pa.string())
-    parts = zip(*(text.to_pylist() for text in texts), strict=True)  # Arrow's own join drops rows that are all null
-    return pa.array([", ".join(part for part in row if part) or None for row in parts], pa.string())
-
-
-def _last_values(rows: pa.Table) -> pa.Table:
-    """The last value of every column for every item; a missing value never hides an earlier one."""
-    names = [name for name in rows.column_names if name != "item_id"]
-    last = rows.group_by("item_id", use_threads=False).aggregate([(name, "last") for name in names])
-    return last.rename_columns([name.removesuffix("_last") for name in last.column_names])

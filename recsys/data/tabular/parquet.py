@@ -1,4 +1,4 @@
-"""Parquet files, read in batches with the columns that are wanted."""
+"""Parquet files, read in batches with the columns that are wanted; fields of objects and lists count as columns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from recsys.data.tabular.block import Block, Refusal
 from recsys.data.tabular.convert import piecewise
+from recsys.data.tabular.path import as_lists, elements_of, lookup, root_of
 from recsys.errors import SourceError
 
 BLOCK_ROWS = 65_536
@@ -23,17 +24,25 @@ class ParquetTable:
     path: Path
     origin: str
 
-    def column_names(self) -> tuple[str, ...]:
-        """The names of its columns."""
-        return tuple(self._open().schema_arrow.names)
+    @property
+    def certain(self) -> bool:
+        """The file's schema says all."""
+        return True
+
+    def schema(self) -> pa.Schema:
+        """The file's columns and their types."""
+        return self._open().schema_arrow
 
     def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
-        """The rows, piece by piece, with the columns `wanted`; what stands for a row's text is those columns."""
+        """The rows, piece by piece, with the paths `wanted`; what stands for a row's text is their values."""
         number = 0
         file = self._open()
+        names = set(file.schema_arrow.names)
+        roots = sorted({text if text in names else root_of(text) for text in wanted} & names)
         try:
-            for batch in file.iter_batches(batch_size=BLOCK_ROWS, columns=list(wanted)):
-                columns = pa.table({name: _plain(self.path, name, batch.column(name)) for name in wanted})
+            for batch in file.iter_batches(batch_size=BLOCK_ROWS, columns=roots):
+                table = pa.Table.from_batches([batch])
+                columns = pa.table({text: lookup(table, text) for text in wanted})
                 yield self._block(columns, np.arange(number, number + batch.num_rows))
                 number += batch.num_rows
         except (OSError, pa.ArrowInvalid) as error:
@@ -41,14 +50,10 @@ class ParquetTable:
 
     def _block(self, columns: pa.Table, row: np.ndarray) -> Block:
         """Texts are checked, because Parquet promises UTF-8 and not every writer keeps it."""
-        lines = _lines(columns)
         broken = np.zeros(columns.num_rows, bool)
-        for place, name in enumerate(columns.column_names):
-            if pa.types.is_binary(columns[name].type):
-                column = columns[name].combine_chunks()
-                text = piecewise(lambda data: pc.cast(data, pa.string()), column, pa.string())
-                broken |= np.asarray(pc.and_(pc.is_null(text), pc.is_valid(column)))
-                columns = columns.set_column(place, name, text)
+        for name in columns.column_names:
+            broken |= _not_text(columns[name].combine_chunks())
+        lines = _lines(columns)
         bad = np.flatnonzero(broken)
         return Block(
             origin=self.origin,
@@ -65,18 +70,35 @@ class ParquetTable:
             raise SourceError(f"{self.path} is not a readable Parquet file: {error}") from error
 
 
-def _plain(path: Path, name: str, column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_nested(column.type):
-        raise SourceError(f"column {name!r} of {path} is {column.type}; only columns of single values can be mapped")
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
-        return pc.cast(column, pa.binary())
-    return column
+def _not_text(column: pa.Array) -> np.ndarray:
+    """Rows [R] whose text, or a text in whose list, is not UTF-8."""
+    try:
+        column.validate(full=True)
+        return np.zeros(len(column), bool)
+    except pa.ArrowInvalid:
+        pass
+    if pa.types.is_list(column.type):
+        lengths, elements = elements_of(column)
+        broken = np.zeros(len(column), bool)
+        broken[np.repeat(np.arange(len(column)), lengths)[_not_text(elements)]] = True
+        return broken
+    data = pc.cast(column, pa.binary())
+    text = piecewise(lambda part: pc.cast(part, pa.string()), data, pa.string())
+    return np.asarray(pc.and_(pc.is_null(text), pc.is_valid(column)))
 
 
 def _lines(columns: pa.Table) -> list[bytes]:
-    texts = [column if pa.types.is_binary(column.type) else pc.cast(column, pa.string()) for column in columns.columns]
-    texts = [pc.fill_null(pc.cast(text, pa.binary()), b"") for text in texts]
+    """A row's values with commas between, the elements of a list with bars."""
+    texts = [_joined(column.combine_chunks()) for column in columns.columns]
     joined: list[bytes] = pc.binary_join_element_wise(*texts, pa.scalar(b",", pa.binary())).to_pylist()
     return joined
+
+
+def _joined(column: pa.Array) -> pa.Array:
+    if pa.types.is_list(column.type):
+        lengths, elements = elements_of(column)
+        column = pc.binary_join(as_lists(lengths, _joined(elements), np.zeros(len(column), bool)), b"|")
+    text = (
+        column if pa.types.is_string(column.type) or pa.types.is_binary(column.type) else pc.cast(column, pa.string())
+    )
+    return pc.fill_null(pc.cast(text, pa.binary()), b"")

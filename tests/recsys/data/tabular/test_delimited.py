@@ -65,7 +65,7 @@ def test_the_same_damage_is_found_when_the_file_comes_in_small_pieces(tmp_path, 
     path = damaged_file(tmp_path / "log.csv")
     whole = source(path)
     expected = refused(whole), [event["event_id"] for event in events(whole)]
-    monkeypatch.setattr("recsys.data.tabular.delimited.BLOCK_BYTES", 500)
+    monkeypatch.setattr("recsys.data.tabular.lines.BLOCK_BYTES", 500)
     assert len(list(chunks_of(whole))) > 20
     assert (refused(whole), [event["event_id"] for event in events(whole)]) == expected
 
@@ -116,7 +116,7 @@ def test_whatever_stands_in_a_file_every_line_is_an_event_or_in_quarantine(tmp_p
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recsys.data.tabular.delimited.BLOCK_BYTES", block)
+        patch.setattr("recsys.data.tabular.lines.BLOCK_BYTES", block)
         chunks = list(chunks_of(source(path)))
     rows_of_file = [n for n, line in enumerate(content.split(b"\n"), 1) if n > 1 and line.removesuffix(b"\r")]
     assert sum(chunk.rows_in for chunk in chunks) == len(rows_of_file)
@@ -132,8 +132,8 @@ def test_whatever_stands_in_a_file_every_line_is_an_event_or_in_quarantine(tmp_p
 
 
 def test_a_line_without_end_stops_reading_before_memory_does(tmp_path, monkeypatch):
-    monkeypatch.setattr("recsys.data.tabular.delimited._LONGEST_LINE", 1000)
-    monkeypatch.setattr("recsys.data.tabular.delimited.BLOCK_BYTES", 100)
+    monkeypatch.setattr("recsys.data.tabular.lines._LONGEST_LINE", 1000)
+    monkeypatch.setattr("recsys.data.tabular.lines.BLOCK_BYTES", 100)
     (tmp_path / "log.csv").write_bytes(HEADER.encode() + b"\n" + b"x" * 5000)
     with pytest.raises(SourceError, match="is it a text table"):
         list(DelimitedFile(path=tmp_path / "log.csv", origin="log.csv").blocks(["who"]))
