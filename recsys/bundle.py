@@ -2,7 +2,7 @@
 
     spec.json              format, classes and their settings, features, weights of the blend, facts of the making
     weights.safetensors    the encoder
-    arrays.safetensors     what the candidate sources and the repurchase model learnt
+    arrays.safetensors     what the features, the candidate sources and the repurchase model learnt
     catalogue.parquet      the items, in index order
     index.faiss            the item vectors, searchable
     metrics.json           the evaluation table
@@ -33,6 +33,7 @@ from torch import nn
 from recsys.catalogue import Catalogue
 from recsys.errors import BundleError, RecsysError
 from recsys.feature.spec import FeatureSpec
+from recsys.feature.statistics import Statistics
 from recsys.recommender import Recommender
 from recsys.registry import construct, path_of
 from recsys.retrieval.blend import Blend
@@ -157,6 +158,8 @@ def _arrays(recommender: Recommender) -> dict[str, np.ndarray]:
         for number, source in enumerate(recommender.blend.sources)
         for name, values in source.arrays().items()
     }
+    if (statistics := recommender.features.statistics) is not None:
+        arrays.update({f"features.{name}": np.ascontiguousarray(v) for name, v in statistics.arrays().items()})
     repurchase = recommender.policy.repurchase
     if repurchase is not None:
         arrays.update({f"repurchase.{name}": np.ascontiguousarray(v) for name, v in repurchase.arrays().items()})
@@ -165,7 +168,9 @@ def _arrays(recommender: Recommender) -> dict[str, np.ndarray]:
 
 def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
     catalogue = Catalogue(pq.read_table(folder / "catalogue.parquet"))
-    features = FeatureSpec.of_json(spec["features"])
+    arrays = load_arrays(folder / "arrays.safetensors")
+    learnt = _under(arrays, "features.")
+    features = FeatureSpec.of_json(spec["features"], Statistics.of_arrays(learnt) if learnt else None)
     encoder = _made(spec["encoder"], items=catalogue.size, features=features)
     encoder.load_state_dict(load_tensors(folder / "weights.safetensors"))
     encoder.eval()
@@ -176,7 +181,6 @@ def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
             f"{folder} does not fit together: index.faiss holds {len(index)} items, catalogue.parquet "
             f"{catalogue.size - 1}, spec.json says {spec['items']}; fetch the bundle again"
         )
-    arrays = load_arrays(folder / "arrays.safetensors")
     sources = [_made(part, **_under(arrays, f"source.{number}.")) for number, part in enumerate(spec["sources"])]
     repurchase = Repurchase(**_under(arrays, "repurchase.")) if spec["policy"]["repurchase"] else None
     weights = {Knowledge(knowledge): values for knowledge, values in spec["weights"].items()}

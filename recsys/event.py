@@ -86,6 +86,9 @@ INTERACTIONS = frozenset(
 )
 """Event types by which a shopper shows interest in an item."""
 
+ACTS = INTERACTIONS | {EventType.SEARCH, EventType.REMOVE_FROM_CART, EventType.RETURN, EventType.REDEEM}
+"""Event types by which a shopper does something; the others are what the shop does, or says who somebody is."""
+
 EVENT_SCHEMA = pa.schema(
     [
         pa.field("event_id", pa.string(), nullable=False),

@@ -15,9 +15,10 @@ from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
 from recsys.protocols import Encoder, Index, Policy
 from recsys.retrieval.blend import ENCODER, Blend, Blended
-from recsys.sequence.stream import askable, latest_moments, question_batch
+from recsys.sequence.coding import Coding
+from recsys.sequence.question import askable, question_batch, remembered
 from recsys.slate import Candidates, Choice, Reason, Slate, SlateItem
-from recsys.state import Context, History, ShopperState
+from recsys.state import Context, ShopperState
 
 ENCODER_DEPTH = 200
 _BATCH = 64
@@ -54,6 +55,11 @@ class Recommender:
         if threads is not None:
             torch.set_num_threads(threads)
         return read_bundle(Path(bundle), threads=threads)
+
+    @property
+    def coding(self) -> Coding:
+        """How events become the small numbers of a history."""
+        return Coding(self.catalogue, self.features.channels, self.features.devices)
 
     def encode(self, states: Sequence[ShopperState]) -> np.ndarray:
         """Query vectors [B, D] float32 of shoppers [B], each at its own instant."""
@@ -136,8 +142,8 @@ class Recommender:
         last = max((event.occurred_at for event in events), default=self.data_end)
         context = Context(at=last + 1 if at is None else at)
         excluded = frozenset(self._known(item_id) for item_id in exclude)
-        known = History.of_events(events, catalogue=self.catalogue, before=context.at)
-        state = ShopperState(latest_moments(known, self.features.memory), context, excluded)
+        known = self.coding.of_events(events, before=context.at)
+        state = ShopperState(remembered(known, self.features.memory), context, excluded)
         return self.answer([state], counts=[count], rng=np.random.default_rng(seed))[0]
 
     def _events(self, history: Iterable[Event | str]) -> list[Event]:

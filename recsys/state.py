@@ -11,9 +11,9 @@ from functools import cache
 
 import numpy as np
 
-from recsys.catalogue import UNKNOWN, Catalogue
+from recsys.catalogue import UNKNOWN
 from recsys.clock import MINUTE
-from recsys.event import INTERACTIONS, Event, EventType
+from recsys.event import ACTS, INTERACTIONS, EventType
 
 SESSION_GAP = 30 * MINUTE
 
@@ -75,22 +75,7 @@ class History:
     @classmethod
     def empty(cls) -> "History":
         """Nothing known."""
-        return cls.of_events((), catalogue=None, before=0)
-
-    @classmethod
-    def of_events(cls, events: Iterable[Event], *, catalogue: Catalogue | None, before: int) -> "History":
-        """The events strictly before `before`; ties are stored in order of event id, which no feature may see."""
-        kept = sorted((e for e in events if e.occurred_at < before), key=lambda e: (e.occurred_at, e.event_id))
-        index = [catalogue.index_of(e.item_id) if catalogue else UNKNOWN for e in kept]
-        return cls(
-            item=np.array(index, np.int64),
-            type=np.array([e.type.code for e in kept], np.int8),
-            time=np.array([e.occurred_at for e in kept], np.int64),
-            quantity=np.array([e.quantity for e in kept], np.float32),
-            price=_prices(e.price for e in kept),
-            list_price=_prices(e.list_price for e in kept),
-            position=np.array([-1 if e.position is None else e.position for e in kept], np.int16),
-        )
+        return cls(item=np.empty(0, np.int32), type=np.empty(0, np.int8), time=np.empty(0, np.int64))
 
     @classmethod
     def joined(cls, parts: "Sequence[History]") -> "History":
@@ -115,6 +100,10 @@ class History:
     def interactions(self) -> "History":
         """The events in which the shopper acted on an item the catalogue knows."""
         return self[_IS_INTERACTION[self.type] & (self.item != UNKNOWN)]
+
+    def acts(self) -> "History":
+        """The events in which the shopper did something: what features look back on."""
+        return self[_IS_ACT[self.type]]
 
     def last_moment(self) -> "History":
         """The events that share the latest instant."""
@@ -150,10 +139,6 @@ def taken(column: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
     return np.broadcast_to(column[0], (count, *column.shape[1:]))
 
 
-def _prices(prices: Iterable[float | None]) -> np.ndarray:
-    return np.array([np.nan if price is None else price for price in prices], np.float32)
-
-
 @cache
 def is_one_of(types: Collection[EventType]) -> np.ndarray:
     """Lookup from a type code to whether it is one of `types`, [C] bool; far faster than `np.isin` on short arrays."""
@@ -163,6 +148,7 @@ def is_one_of(types: Collection[EventType]) -> np.ndarray:
 
 
 _IS_INTERACTION = is_one_of(INTERACTIONS)
+_IS_ACT = is_one_of(ACTS)
 _BASKET_TYPES = (EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE)
 
 

@@ -19,9 +19,10 @@ from recsys.catalogue import Catalogue, Item
 from recsys.clock import SECOND, Clock
 from recsys.errors import RecsysError
 from recsys.event import Event, EventType
-from recsys.sequence.stream import latest_moments
+from recsys.sequence.coding import Coding
+from recsys.sequence.question import remembered
 from recsys.slate import Slate, SlateItem
-from recsys.state import Context, History, Knowledge, ShopperState
+from recsys.state import Context, Knowledge, ShopperState
 from serving.batching import Batching
 from serving.exposure import ExposureLog
 from serving.store.protocol import ExposedItem, Exposure, OnlineStore
@@ -35,6 +36,11 @@ class Recommends(Protocol):
     @property
     def catalogue(self) -> Catalogue:
         """The items it knows."""
+        ...
+
+    @property
+    def coding(self) -> Coding:
+        """How it reads events."""
         ...
 
     def answer(
@@ -155,7 +161,7 @@ class Answering:
             store=question.store,
             item=catalogue.index_of(question.item_id),
         )
-        history = latest_moments(History.of_events(events, catalogue=catalogue, before=at), self._history_limit)
+        history = remembered(self._recommender.coding.of_events(events, before=at), self._history_limit)
         exclude = frozenset(catalogue.index_of(item_id) for item_id in question.exclude)
         return ShopperState(history, context, exclude)
 

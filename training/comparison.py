@@ -20,7 +20,7 @@ from recsys.registry import path_of
 from recsys.retrieval.buy_again import BuyAgain
 from recsys.retrieval.covisitation import CoVisitation, Relation
 from recsys.retrieval.popular import Popular
-from recsys.sequence.stream import askable, question_batch
+from recsys.sequence.question import askable, question_batch
 from training.dataset import Dataset, Known
 from training.recipe import Recipe
 

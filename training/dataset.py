@@ -13,6 +13,7 @@ from recsys.errors import TrainingError
 from recsys.event import INTERACTIONS, EventType
 from recsys.feature.price import medians
 from recsys.feature.spec import FeatureSpec
+from recsys.feature.statistics import Statistics
 from recsys.log.reader import EventLog
 from recsys.metric.evaluation import Case, cases_between
 from recsys.protocols import Target
@@ -84,15 +85,24 @@ class Dataset:
         key = _digest(log.fingerprint, until, code_digest())
         histories = gather(log, survey, coding, log.cache_folder / f"histories-{key}")
         catalogue = _with_usual_prices(catalogue, histories, until)
-        known_types = tuple(t for t in survey.types if t in INTERACTIONS)
-        settings = {**recipe.features, "calendar": recipe.features["calendar"] and not source.order_only}
+        category = catalogue.categories(_LEAF)[0]
+        features = FeatureSpec(
+            **recipe.features,
+            time_zone=source.time_zone,
+            order_only=source.order_only,
+            channels=survey.channels,
+            devices=survey.devices,
+            known_types=tuple(t for t in survey.types if t in INTERACTIONS or t is EventType.SEARCH),
+            statistics=Statistics.learn(histories.events, catalogue=catalogue, category=category, until=until),
+        )
+        known_types = tuple(t for t in features.known_types if t in INTERACTIONS)
         return cls(
             log=log,
             order_only=source.order_only,
             catalogue=catalogue,
-            features=FeatureSpec(**settings, time_zone=source.time_zone, known_types=known_types),
+            features=features,
             histories=histories,
-            category=catalogue.categories(_LEAF)[0],
+            category=category,
             cut=recipe.split.cut(histories, cutoff=source.cutoff),
             target=recipe.target,
             wanted=(EventType.PURCHASE,) if EventType.PURCHASE in known_types else known_types,

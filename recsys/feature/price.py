@@ -133,6 +133,9 @@ class PriceHabit:
         count = np.concatenate([[0], np.cumsum(counts)])
         return cls(total[past.high] - total[past.low], count[past.high] - count[past.low])
 
+    def __getitem__(self, chosen: np.ndarray) -> "PriceHabit":
+        return PriceHabit(self.total[chosen], self.count[chosen])
+
     def shopper_class(self) -> np.ndarray:
         """Class 0..SHOPPERS-1 of the level usually paid, [N] int64."""
         known = self.count >= LEAST_PURCHASES

@@ -19,7 +19,7 @@ from recsys.metric.interval import shopper_bootstrap
 from recsys.metric.ranking import MISS, ndcg, recall, reciprocal_rank
 from recsys.protocols import Target
 from recsys.sequence.histories import Histories
-from recsys.sequence.stream import latest_moments
+from recsys.sequence.question import remembered
 from recsys.state import Context, ShopperState, is_one_of
 from recsys.target.next_moment import NextMoment
 
@@ -89,7 +89,7 @@ def _case(
     taken = histories.events.item[asked][is_wanted[asked]]
     target = np.unique(taken[taken != UNKNOWN])
     context = Context(at=int(histories.events.time[asked.start]))
-    state = ShopperState(latest_moments(history, memory) if memory else history, context)
+    state = ShopperState(remembered(history, memory) if memory else history, context)
     size = len(target) + int(np.count_nonzero(taken == UNKNOWN))
     return Case(state, shopper, target, np.isin(target, history.item[is_wanted[begin : asked.start]]), size)
 

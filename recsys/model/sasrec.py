@@ -8,47 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from recsys.errors import ConfigError
-from recsys.event import EventType
 from recsys.feature.spec import FeatureSpec
-from recsys.feature.temporal import GAPS, HOURS, WEEKDAYS
+from recsys.model.embedder import EventEmbedder
 from recsys.registry import registered
 from recsys.sequence.batch import SequenceBatch
-
-
-class EventEmbedder(nn.Module):
-    """Item, type, position and, where the log has times, gap, hour and weekday: summed, [B, L] -> [B, L, D]."""
-
-    def __init__(self, *, items: int, dim: int, features: FeatureSpec) -> None:
-        super().__init__()
-        self.item = nn.Embedding(items, dim, padding_idx=0)
-        self.position = nn.Embedding(features.max_length + 1, dim)
-        self.event_type = nn.Embedding(max(t.code for t in EventType) + 1, dim)
-        self.query = nn.Parameter(torch.zeros(dim))
-        self.calendar = (
-            nn.ModuleDict(
-                {
-                    "gap": nn.Embedding(GAPS, dim),
-                    "hour": nn.Embedding(HOURS, dim),
-                    "weekday": nn.Embedding(WEEKDAYS, dim),
-                }
-            )
-            if features.calendar
-            else nn.ModuleDict()
-        )
-        for table in (self.position, self.event_type, *self.calendar.values()):
-            for weight in table.parameters():
-                nn.init.normal_(weight, std=0.02)
-        nn.init.normal_(self.item.weight, std=0.1)
-        with torch.no_grad():
-            self.item.weight[0] = 0
-
-    def forward(self, batch: SequenceBatch) -> Tensor:
-        hidden: Tensor = self.item(batch.item) * self.item.embedding_dim**0.5
-        hidden = hidden + self.position(batch.position.clamp(max=self.position.num_embeddings - 1))
-        hidden = hidden + self.event_type(batch.type) + batch.is_query[..., None] * self.query
-        for name, table in self.calendar.items():
-            hidden = hidden + table(batch.features[name])
-        return hidden
 
 
 class Block(nn.Module):

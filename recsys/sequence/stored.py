@@ -19,9 +19,9 @@ _FEATURE = "feature."
 def stored_stream(
     histories: Histories, spec: FeatureSpec, target: Target, *, until: np.ndarray, folder: Path
 ) -> tuple[TokenStream, np.ndarray]:
-    """The stream of the interactions strictly before `until` [S], and from when on each of its sequences is asked.
+    """The stream of the events strictly before `until` [S], and from when on each of its sequences is asked.
 
-    Sequences that have none are left out. The folder must be named by all that the stream follows from.
+    Sequences of which nothing is shown are left out. The folder must be named by all that the stream follows from.
     """
 
     def write(partial: Path) -> None:
@@ -29,14 +29,15 @@ def stored_stream(
             moments = 0
             for first, last in _pieces(histories):
                 piece = histories.sequences(first, last)
-                piece = piece.where((piece.events.time < until[first:last][piece.owner()]) & piece.is_interaction())
-                if not len(piece):
-                    continue
+                piece = piece.where(piece.events.time < until[first:last][piece.owner()])
                 stream = training_stream(piece, spec, target)
+                length = np.diff(stream.start)
+                if not length.any():
+                    continue
                 columns.append({name: getattr(stream, name) for name in _COLUMNS if name != "moment"})
                 columns.append({"moment": stream.moment + np.int32(moments)})
                 columns.append({f"{_FEATURE}{name}": values for name, values in stream.features.items()})
-                columns.append({"length": np.diff(stream.start), "asked_from": piece.asked_from})
+                columns.append({"length": length[length > 0], "asked_from": piece.asked_from[length > 0]})
                 moments += int(stream.moment[-1]) + 1
 
     columns = mapped_columns(kept_folder(folder, write))

@@ -25,7 +25,6 @@ BATCH_TOKENS = 32 * LENGTH
 ORDER_ONLY = FeatureSpec(
     max_length=LENGTH,
     query=QueryKind.LAST,
-    calendar=False,
     known_types=(EventType.VIEW,),
     type_alias=EventType.VIEW,
 )

@@ -66,7 +66,8 @@ def state(*rows: Row, at: int, unit: int = SECOND, exclude: frozenset[int] = fro
 
 def spec(**settings: object) -> FeatureSpec:
     """A feature spec that knows purchases and views."""
-    return FeatureSpec(**{"known_types": ("purchase", "view"), "max_length": 50, **settings})  # type: ignore[arg-type]
+    token = ("gap", "hour", "weekday")
+    return FeatureSpec(**{"known_types": ("purchase", "view"), "max_length": 50, "token": token, **settings})  # type: ignore[arg-type]
 
 
 def event_table(rows: Sequence[dict[str, object]]) -> pa.Table:

@@ -43,10 +43,8 @@ def copy(tiny_bundle: Path, tmp_path: Path) -> Path:
 def shoppers(recommender: Recommender) -> list[ShopperState]:
     """Nobody, a visitor who looks around, and somebody with a year of purchases."""
     end = recommender.data_end
-    views = History.of_events(happened(end, EventType.VIEW, 3, HOUR // 12), catalogue=recommender.catalogue, before=end)
-    bought = History.of_events(
-        happened(end, EventType.PURCHASE, 30, 7 * DAY), catalogue=recommender.catalogue, before=end
-    )
+    views = recommender.coding.of_events(happened(end, EventType.VIEW, 3, HOUR // 12), before=end)
+    bought = recommender.coding.of_events(happened(end, EventType.PURCHASE, 30, 7 * DAY), before=end)
     return [ShopperState(history, Context(at=end)) for history in (History.empty(), views, bought)]
 
 

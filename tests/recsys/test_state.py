@@ -4,6 +4,7 @@ import pytest
 
 from recsys.clock import HOUR, MINUTE
 from recsys.event import EventType
+from recsys.sequence.coding import Coding
 from recsys.state import Context, History, Knowledge, ShopperState
 from tests.recsys.by_hand import SECOND, catalogue_of, event, history, state
 
@@ -16,7 +17,7 @@ def test_a_state_holds_only_what_happened_before_it_is_asked() -> None:
 
 def test_events_are_ordered_by_time_and_ties_by_id() -> None:
     events = [event("z", 2, "a"), event("b", 1, "b"), event("a", 2, "c"), event("y", 3, "a"), event("x", 1, None)]
-    known = History.of_events(events, catalogue=catalogue_of(2), before=3 * SECOND)
+    known = Coding(catalogue_of(2)).of_events(events, before=3 * SECOND)
     assert known.item.tolist() == [2, 0, 0, 1]
     assert known.time.tolist() == [1 * SECOND, 1 * SECOND, 2 * SECOND, 2 * SECOND]
 

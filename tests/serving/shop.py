@@ -9,6 +9,7 @@ import pyarrow as pa
 from recsys.catalogue import UNKNOWN, Catalogue
 from recsys.clock import parse_instant
 from recsys.event import ITEM_SCHEMA
+from recsys.sequence.coding import Coding
 from recsys.slate import Slate, SlateItem
 from recsys.state import ShopperState
 
@@ -50,6 +51,7 @@ class CategoryCounter:
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self.catalogue = catalogue or small_catalogue()
+        self.coding = Coding(self.catalogue)
         self.encoder_works = True
         self.anything_works = True
         self.batches: list[int] = []

@@ -54,7 +54,7 @@ async def test_a_history_replayed_through_the_api_gives_the_offline_vector_and_s
         question = {"shopper": {"user_id": shopper}, "placement": "home", "count": 20}
         answer = (await http.post("/v1/recommendations", json=question)).json()
 
-    online = ShopperState(History.of_events(found, catalogue=recommender.catalogue, before=at), Context(at=at))
+    online = ShopperState(recommender.coding.of_events(found, before=at), Context(at=at))
     np.testing.assert_array_equal(recommender.encode([online]), recommender.encode([offline]))
     [expected] = recommender.answer([offline], counts=[20], rng=np.random.default_rng(0))
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
@@ -64,7 +64,7 @@ async def test_a_history_replayed_through_the_api_gives_the_offline_vector_and_s
 def test_an_event_at_the_very_instant_of_the_question_is_not_yet_history(tiny_bundle: Path) -> None:
     recommender = Recommender.load(tiny_bundle)
     whole = recommender.recommend(["item-001"]).knowledge
-    history = History.of_events((), catalogue=recommender.catalogue, before=0)
+    history = History.empty()
     state = ShopperState(
         replace(history, item=np.array([1]), type=np.array([1], np.int8), time=np.array([50])), Context(at=50)
     )

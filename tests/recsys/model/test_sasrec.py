@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from recsys.errors import ConfigError
 from recsys.model.sasrec import SASRec
-from recsys.sequence.stream import question_batch
+from recsys.sequence.question import question_batch
 from recsys.state import ShopperState
 from tests.recsys.by_hand import spec, state
 

@@ -12,7 +12,7 @@ from recsys.feature.spec import FeatureSpec
 from recsys.model.sasrec import SASRec
 from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.loader import Loader
-from recsys.sequence.stream import question_batch
+from recsys.sequence.question import question_batch
 from recsys.state import Context, ShopperState
 from tests.recsys.by_hand import SECOND, Row, histories, history, spec
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from recsys.errors import ConfigError, TrainingError
 from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.loader import Loader
-from recsys.sequence.stream import question_batch
+from recsys.sequence.question import question_batch
 from tests.recsys.by_hand import SECOND, Row, histories, spec, state
 
 MOMENTS = st.lists(st.integers(1, 9), max_size=8)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from recsys.clock import parse_instant
 from recsys.errors import ConfigError
 from recsys.event import EventType
-from recsys.sequence.stream import askable, latest_moments, question_batch
+from recsys.sequence.question import askable, latest_moments, question_batch
 from recsys.state import Context, ShopperState
 from tests.recsys.by_hand import SECOND, history, spec, state
 
@@ -71,7 +71,7 @@ def test_hours_and_weekdays_are_those_of_the_shop() -> None:
 
 
 def test_a_log_of_bare_order_shows_no_times() -> None:
-    batch = question_batch([state((4, 1), (5, 90), at=7200)], spec(calendar=False))
+    batch = question_batch([state((4, 1), (5, 90), at=7200)], spec(order_only=True))
     assert batch.features == {}
 
 

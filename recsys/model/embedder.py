@@ -1,0 +1,72 @@
+"""What an encoder reads of each token, as one vector: its item, type, place and features, summed."""
+
+import torch
+from torch import Tensor, nn
+
+from recsys.event import EventType
+from recsys.feature.spec import FeatureSpec
+from recsys.sequence.batch import SequenceBatch
+
+_SMALL = 256
+
+
+class FeatureEmbedder(nn.Module):
+    """A vector for every class of every feature that is on, summed over the features, [B, L] each -> [B, L, D].
+
+    Features of few classes share one table, read by a product with their one-hot classes side by side: for many small
+    tables that is faster than looking each one up. Features of several tokens (words) sum those; 0 is no word.
+    """
+
+    def __init__(self, *, features: FeatureSpec, dim: int) -> None:
+        super().__init__()
+        classes = features.classes()
+        self._small = tuple(name for name, count in classes.items() if count <= _SMALL)
+        counts = [classes[name] for name in self._small]
+        offset = torch.tensor([0, *counts[:-1]]).cumsum(0) if counts else torch.zeros(0, dtype=torch.int64)
+        self.register_buffer("offset", offset, persistent=False)
+        self.offset: Tensor
+        self.small = nn.Parameter(torch.empty(sum(counts), dim))
+        self.large = nn.ModuleDict(
+            {name: nn.Embedding(count, dim, padding_idx=0) for name, count in classes.items() if count > _SMALL}
+        )
+        for weight in self.parameters():
+            nn.init.normal_(weight, std=0.02)
+        with torch.no_grad():
+            for table in self.large.values():
+                for weight in table.parameters():
+                    weight[0] = 0
+
+    def forward(self, batch: SequenceBatch) -> Tensor | float:
+        hidden: Tensor | float = 0.0
+        if self._small:
+            place = torch.stack([batch.features[name] for name in self._small], -1) + self.offset
+            hot = self.small.new_zeros(*place.shape[:2], len(self.small)).scatter_(-1, place, 1.0)
+            hidden = hot @ self.small
+        for name, table in self.large.items():
+            vectors = table(batch.features[name])
+            hidden = hidden + (vectors.sum(2) if vectors.dim() == 4 else vectors)
+        return hidden
+
+
+class EventEmbedder(nn.Module):
+    """Item, type, place in the sequence and features of every token, summed, [B, L] -> [B, L, D]."""
+
+    def __init__(self, *, items: int, dim: int, features: FeatureSpec) -> None:
+        super().__init__()
+        self.item = nn.Embedding(items, dim, padding_idx=0)
+        self.position = nn.Embedding(features.max_length + 1, dim)
+        self.event_type = nn.Embedding(max(t.code for t in EventType) + 1, dim)
+        self.query = nn.Parameter(torch.zeros(dim))
+        self.features = FeatureEmbedder(features=features, dim=dim)
+        for weight in (self.position.weight, self.event_type.weight):
+            nn.init.normal_(weight, std=0.02)
+        nn.init.normal_(self.item.weight, std=0.1)
+        with torch.no_grad():
+            self.item.weight[0] = 0
+
+    def forward(self, batch: SequenceBatch) -> Tensor:
+        hidden: Tensor = self.item(batch.item) * self.item.embedding_dim**0.5
+        hidden = hidden + self.position(batch.position.clamp(max=self.position.num_embeddings - 1))
+        hidden = hidden + self.event_type(batch.type) + batch.is_query[..., None] * self.query
+        summed: Tensor = hidden + self.features(batch)
+        return summed

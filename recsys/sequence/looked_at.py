@@ -1,0 +1,80 @@
+"""From tokens laid end to end to their features: what each looks back on, and the context of each question."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.clock import DAY, SECOND
+from recsys.feature.past import past_before
+from recsys.feature.spec import FeatureSpec
+from recsys.feature.temporal import local_time
+from recsys.feature.token import token_features
+from recsys.feature.view import View
+from recsys.state import History
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAt:
+    """N tokens of S sequences, of which T are events that are shown, and the E events that they look back on.
+
+    Attributes:
+        events: everything the shoppers did, flat [E].
+        start: where each sequence's events begin, and the end of the last [S + 1].
+        first: rows of events at which moments begin.
+        token_start: where each sequence's tokens begin, and the end of the last [S + 1].
+        time: instant of each token [N].
+        moment: number of each token's moment through all sequences [N].
+        is_query: which tokens are questions [N] bool.
+        before: row of events at which each token's moment begins, or the end of the sequence for a question that comes
+            after everything [N].
+        row: rows of the events that are shown [T].
+        channel, device: of every token, 0 for a question that does not know [N]. Where a moment has events and a
+            question, as in training, the question's context is that of the events: the largest code if they differ.
+        offset_s: of the shopper's own clock from UTC at each question, NaN for the shop's clock [Q]; None for all.
+    """
+
+    events: History
+    start: np.ndarray
+    first: np.ndarray
+    token_start: np.ndarray
+    time: np.ndarray
+    moment: np.ndarray
+    is_query: np.ndarray
+    before: np.ndarray
+    row: np.ndarray
+    channel: np.ndarray
+    device: np.ndarray
+    offset_s: np.ndarray | None = None
+
+    def features(self, spec: FeatureSpec) -> dict[str, np.ndarray]:
+        """The features that the spec has on, by name, [N] or [N, W] each."""
+        if not spec.names or not len(self.time):
+            return {}
+        begins = np.flatnonzero(np.diff(self.moment, prepend=-1))
+        owner = np.searchsorted(self.token_start, begins, side="right") - 1
+        at = self.time[begins]
+        local = at if spec.order_only else local_time(at, spec.time_zone)
+        view = View(
+            events=self.events,
+            start=self.start,
+            past=past_before(self.before[begins], self.start[owner], self.first, lookback=spec.lookback),
+            at=at,
+            local=self._own_time(at, local),
+            channel=np.maximum.reduceat(self.channel, begins),
+            device=np.maximum.reduceat(self.device, begins),
+            row=self.row,
+            moment=self.moment[~self.is_query],
+            at_day=local // DAY,
+            spec=spec,
+        )
+        return token_features(view, spec.names, moment=self.moment, is_query=self.is_query)
+
+    def _own_time(self, at: np.ndarray, local: np.ndarray) -> np.ndarray:
+        """The wall-clock of each moment [M]: by the shopper's own offset where a question knows it."""
+        if self.offset_s is None or np.isnan(self.offset_s).all():
+            return local
+        asked = self.moment[self.is_query]
+        own = at[asked] + np.nan_to_num(self.offset_s).astype(np.int64) * SECOND
+        found = local.copy()
+        found[asked] = np.where(np.isnan(self.offset_s), local[asked], own)
+        return found
