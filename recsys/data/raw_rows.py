@@ -13,14 +13,16 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from recsys.clock import parse_instant
 from recsys.data.chunk import SourceChunk
 from recsys.data.tabular.block import Block, Refusal, quarantine
-from recsys.data.tabular.convert import INSTANT, as_text, piecewise
+from recsys.data.tabular.convert import piecewise
 from recsys.data.tabular.delimited import DelimitedFile
-from recsys.data.tabular.files import TableFile, require_columns
+from recsys.data.tabular.instants import INSTANT
 from recsys.data.tabular.parquet import ParquetTable
+from recsys.errors import SourceError
 from recsys.event import EVENT_SCHEMA, EventType
 
 Fields = Mapping[str, pa.Array]
@@ -30,6 +32,7 @@ Fault = tuple[pa.Array, str]
 """Which rows [R] have it, and its name."""
 
 _log = logging.getLogger(__name__)
+_NOTHING = pa.scalar(None, pa.string())
 _EARLIEST = parse_instant("1990-01-01")
 _WITHOUT_ITEM = pa.array([EventType.SEARCH.value])
 
@@ -57,16 +60,28 @@ def settings_digest(*settings: object) -> str:
     return hashlib.sha256("/".join(map(str, settings)).encode()).hexdigest()[:16]
 
 
+class RawTable(Protocol):
+    """A file of rows and named columns."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def origin(self) -> str: ...
+
+    def blocks(self, wanted: Sequence[str]) -> Iterator[Block]: ...
+
+
 def open_raw(
     path: Path, columns: Sequence[str], *, delimiter: str = ",", header: tuple[str, ...] | None = None
-) -> TableFile:
+) -> RawTable:
     """A text table (also compressed) or, by its ending, a Parquet file; SourceError unless it has all `columns`."""
-    file: TableFile
     if path.suffix == ".parquet":
-        file = ParquetTable(path=path, origin=path.name)
-    else:
-        file = DelimitedFile(path=path, origin=path.name, delimiter=delimiter, header=header)
-    require_columns(file, columns)
+        parquet = ParquetTable(path=path, origin=path.name)
+        _require(path, columns, _parquet_columns(path))
+        return parquet
+    file = DelimitedFile(path=path, origin=path.name, delimiter=delimiter, header=header)
+    _require(path, columns, file.column_names())
     return file
 
 
@@ -89,7 +104,7 @@ def pieces(block: Block, rows: int) -> Iterator[Block]:
         )
 
 
-def described(file: TableFile, columns: Sequence[str]) -> Iterator[Block]:
+def described(file: RawTable, columns: Sequence[str]) -> Iterator[Block]:
     """The blocks of a file that describes items; rows that cannot be taken apart are warned about and left out."""
     for block in file.blocks(columns):
         if block.refused:
@@ -103,7 +118,7 @@ def described(file: TableFile, columns: Sequence[str]) -> Iterator[Block]:
 
 def raw_text(block: Block, name: str) -> pa.Array:
     """A column as text without surrounding blanks; empty is null."""
-    return as_text(block.columns[name].combine_chunks())
+    return _trimmed(pc.cast(block.columns[name].combine_chunks(), pa.string()))
 
 
 def named_types(words: pa.Array, meaning: Mapping[str, EventType]) -> pa.Array:
@@ -214,4 +229,23 @@ def listed(texts: pa.Array, separator: str) -> Listed:
     length = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     row = np.repeat(np.arange(len(texts)), length)
     first = np.cumsum(length) - length
-    return Listed(as_text(pc.list_flatten(lists)), row, np.arange(len(row)) - first[row])
+    return Listed(_trimmed(pc.list_flatten(lists)), row, np.arange(len(row)) - first[row])
+
+
+def _trimmed(text: pa.Array) -> pa.Array:
+    trimmed = pc.utf8_trim_whitespace(text)
+    return pc.if_else(pc.equal(pc.binary_length(trimmed), 0), _NOTHING, trimmed)
+
+
+def _parquet_columns(path: Path) -> Sequence[str]:
+    try:
+        names: list[str] = pq.read_schema(path).names
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SourceError(f"{path} is not a readable Parquet file: {error}; download it again") from error
+    return names
+
+
+def _require(path: Path, columns: Sequence[str], names: Sequence[str]) -> None:
+    missing = sorted(set(columns) - set(names))
+    if missing:
+        raise SourceError(f"{path} has no column {', '.join(map(repr, missing))}; it has: {', '.join(names)}")
