@@ -12,6 +12,7 @@ from recsys.card.piece import Crowd, Piece
 from recsys.card.sketch import Sketch, Spread
 from recsys.event import EventType
 
+NOT_STATED = "not stated"
 _FIXED = 10_000
 """Logarithms are added up as whole ten-thousandths, so that the order of adding cannot matter."""
 _PRICES = (0.0, *(float(10 ** (0.125 * step)) for step in range(-16, 49)))
@@ -27,7 +28,7 @@ class Prices:
     Attributes:
         priced: events with a price, by type of event.
         each: the prices, of all of them together.
-        currencies: priced events by currency; "not stated" where there is none.
+        currencies: priced events by currency; `NOT_STATED` where there is none.
         not_positive: priced events whose price is zero or less.
         compared: events with a price and a list price.
         above_list: those of them that cost more than the list price (by more than a cent and 1 %).
@@ -86,7 +87,7 @@ class PricesMeasure:
         self._not_positive += int((price <= 0).sum())
         for event_type in EventType:
             self._priced[event_type.value] += int((priced.type == event_type.code).sum())
-        currency = pc.value_counts(priced.column("currency").fill_null("not stated"))
+        currency = pc.value_counts(priced.column("currency").fill_null(NOT_STATED))
         self._currencies.update({row["values"]: row["counts"] for row in currency.to_pylist()})
         self._compare(price, list_price)
         self._add_items(priced, price, list_price)

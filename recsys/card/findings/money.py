@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from recsys.card.findings.finding import Checked, Finding, share_text
+from recsys.card.prices import NOT_STATED
 
 _LINE_SLOPE = 0.7
 _ENOUGH = 100
 _FAR = 20.0
 _MANY_UNITS = 20.0
+_EXAMPLES = 6
 
 
 def constant_prices(checked: Checked) -> Iterator[Finding]:
@@ -77,12 +79,13 @@ def units(checked: Checked) -> Iterator[Finding]:
             threshold=f"a factor of {_FAR:.0f}",
             remedy="one of the two is in hundredths; bring both to the same unit",
         )
-    if len(prices.currencies) > 1:
-        named = ", ".join(f"{name} {count:,}" for name, count in list(prices.currencies.items())[:6])
+    currencies = [name for name in prices.currencies if name != NOT_STATED]
+    if len(currencies) > 1:
+        named = ", ".join(f"{name} {prices.currencies[name]:,}" for name in currencies[:_EXAMPLES])
         yield Finding(
             name="several currencies",
             grave=False,
-            says=f"prices come in {len(prices.currencies)} currencies: {named}",
+            says=f"prices come in {len(currencies)} currencies: {named}",
             threshold="one currency",
             remedy="prices are compared as numbers: convert them to one currency in the source",
         )
