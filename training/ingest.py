@@ -12,10 +12,11 @@ from training.report import print_log
 
 
 def ingest(config: DictConfig) -> None:
-    """Write the log (or find it already written) and report."""
+    """Write the log, or add to it what is new, or find it up to date; and report."""
+    console = Console()
     source = instantiate(config.data, _convert_="all")
     folder = log_folder(source, Path(config.outputs).absolute())
-    print_log(write_log(source, folder), folder, Console())
+    print_log(write_log(source, folder, tell=console.print), folder, console)
 
 
 def main() -> None:

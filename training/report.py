@@ -6,14 +6,15 @@ from rich.console import Console
 
 from recsys.log.summary import LogSummary
 
+LITERATURE_MODE = "literature mode: order only, no times; time features are off"
+
 
 def print_log(summary: LogSummary, folder: Path, console: Console) -> None:
     """What the log holds, and that every raw row is accounted for."""
     console.print(f"[bold]{summary.source}[/] ({summary.licence})")
-    console.print(
-        f"{summary.rows_in:,} rows in = {summary.events:,} events + {summary.duplicates:,} duplicates + "
-        f"{summary.quarantined:,} quarantined + {summary.excluded:,} excluded"
-    )
+    if summary.order_only:
+        console.print(LITERATURE_MODE, style="yellow", highlight=False)
+    console.print(accounted(summary))
     for heading, counts in (
         ("events", summary.types),
         ("quarantined", summary.quarantine_reasons),
@@ -23,6 +24,16 @@ def print_log(summary: LogSummary, folder: Path, console: Console) -> None:
             console.print(f"  {heading}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     console.print(
         f"{summary.shoppers:,} shoppers, {summary.items:,} items, {summary.moments:,} moments (baskets) "
-        f"from {summary.first} to {summary.last}"
+        + (f"from {summary.first} to {summary.last}" if summary.events and not summary.order_only else "")
     )
-    console.print(f"log: {folder}", highlight=False)
+    console.print(f"log: {folder}", highlight=False, soft_wrap=True)
+
+
+def accounted(summary: LogSummary) -> str:
+    """Where every raw row went, in one line; what is rare is named only where it happened."""
+    came = f"{summary.rows_in:,} rows in" + (f" + {summary.unfolded:,} unfolded" if summary.unfolded else "")
+    went = (
+        f"{summary.events:,} events + {summary.duplicates:,} duplicates + {summary.quarantined:,} quarantined + "
+        f"{summary.excluded:,} excluded"
+    )
+    return f"{came} = {went}" + (f" + {summary.erased:,} erased" if summary.erased else "")

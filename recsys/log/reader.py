@@ -1,54 +1,50 @@
 """Reads an event log back: day by day in bounded pieces, or the whole of it as columns sorted by shopper and time."""
 
-import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from recsys.clock import DAY, parse_instant
-from recsys.errors import SourceError
-from recsys.event import EVENT_SCHEMA, EventType
+from recsys.errors import DataError
+from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA, EventType
+from recsys.log.event_files import pieces
+from recsys.log.manifest import DataFile, Manifest, read_manifest
+from recsys.log.order import shopper_of, shopper_time_order
 from recsys.log.summary import LogSummary
 
+__all__ = ["EventLog", "shopper_of", "shopper_time_order"]
 
-def shopper_of(events: pa.Table) -> pa.ChunkedArray:
-    """The shopper of every event: the user id or, for a visitor without one, `anonymous:` and the anonymous id."""
-    visitor = pc.binary_join_element_wise("anonymous", events["anonymous_id"], ":")
-    return pc.coalesce(events["user_id"], visitor)
-
-
-def shopper_time_order(shopper: pa.ChunkedArray, occurred_at: pa.ChunkedArray) -> np.ndarray:
-    """Row order [N] by shopper id, then instant; rows that tie keep their order."""
-    coded = shopper.combine_chunks().dictionary_encode()
-    rank = np.empty(len(coded.dictionary), np.int64)
-    rank[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(coded.dictionary))
-    return np.lexsort((pc.cast(occurred_at, pa.int64()).to_numpy(), rank[coded.indices.to_numpy()]))
+SHOPPER = "shopper"
+_IDS = ("user_id", "anonymous_id")
 
 
 @dataclass(frozen=True, slots=True)
 class EventLog:
-    """A log folder written by `recsys.log.writer`."""
+    """A log folder written by `recsys.log.writer`, as it was when this was made.
+
+    Raises:
+        SourceError: there is no log in `folder`.
+        DataError: it is of another schema version or cannot be read; the message says what to run.
+    """
 
     folder: Path
+    _manifest: Manifest = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not (self.folder / "summary.json").is_file():
-            raise SourceError(f"{self.folder} holds no event log (summary.json is missing); run the ingest first")
+        object.__setattr__(self, "_manifest", read_manifest(self.folder))
 
     @property
     def summary(self) -> LogSummary:
         """What became of the raw rows, and what the log holds."""
-        return LogSummary(**json.loads((self.folder / "summary.json").read_text()))
+        return self._manifest.summary
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the source's settings, the parts taken in and the erasures: what the log's content follows from."""
+        """Digest of what the content follows from: the source's settings, the parts taken in and the erasures."""
         return self.summary.fingerprint
 
     @property
@@ -70,7 +66,7 @@ class EventLog:
     ) -> Iterator[pa.Table]:
         """The log in ascending dates (UTC), piece by piece; no piece spans two dates, a large date has several.
 
-        Within a date, rows are sorted by shopper, instant and event id; no moment spans two pieces.
+        Within a date, rows are sorted by shopper, instant and event id, through all its pieces.
 
         Args:
             columns: of `EVENT_SCHEMA`, and `shopper` (see `shopper_of`); None gives all of them.
@@ -78,35 +74,22 @@ class EventLog:
             since: only events at or after this instant, in microseconds UTC.
             until: only events strictly before this instant.
         """
-        wanted = [*EVENT_SCHEMA.names, "shopper"] if columns is None else list(columns)
-        for folder in sorted((self.folder / "events").iterdir()):
-            day = parse_instant(folder.name.partition("=")[2])
-            if (since is not None and day + DAY <= since) or (until is not None and day >= until):
+        wanted = [*EVENT_SCHEMA.names, SHOPPER] if columns is None else list(columns)
+        for file in self._manifest.events:
+            if (since is not None and file.last < since) or (until is not None and file.first >= until):
                 continue
-            table = ds.dataset(folder, schema=EVENT_SCHEMA, format="parquet").to_table()
-            table = table.append_column("shopper", shopper_of(table))
-            instant = pc.cast(table["occurred_at"], pa.int64())
-            if types:
-                table = table.filter(pc.is_in(table["type"], pa.array([t.value for t in types])))
-                instant = pc.cast(table["occurred_at"], pa.int64())
-            if since is not None:
-                table = table.filter(pc.greater_equal(instant, since))
-                instant = pc.cast(table["occurred_at"], pa.int64())
-            if until is not None:
-                table = table.filter(pc.less(instant, until))
-            if table.num_rows:
-                yield table.select(wanted)
+            if types and not {event_type.value for event_type in types} & set(file.types):
+                continue
+            yield from self._pieces(file, wanted, types, since, until)
 
     def events(self, *types: EventType) -> pa.Table:
-        """Events of the given types (all if none is named), by `EVENT_SCHEMA` plus `shopper`.
+        """Events of the given types (all if none is named), by `EVENT_SCHEMA` plus `shopper`, in memory.
 
-        They come sorted by shopper, instant and event id: each date's file is written in that order, and no moment
-        spans two dates. For the shopper see `shopper_of`.
+        They come sorted by shopper, instant and event id. For the shopper see `shopper_of`.
         """
-        dataset = ds.dataset(self.folder / "events", schema=EVENT_SCHEMA, format="parquet")
-        table = dataset.to_table(filter=pc.field("type").isin([t.value for t in types]) if types else None)
-        keyed = table.append_column("shopper", shopper_of(table))
-        return keyed.take(shopper_time_order(keyed["shopper"], keyed["occurred_at"]))
+        schema = EVENT_SCHEMA.append(pa.field(SHOPPER, pa.string()))
+        table = pa.concat_tables([schema.empty_table(), *(day.cast(schema) for day in self.days(types=types))])
+        return table.take(shopper_time_order(table[SHOPPER], table["occurred_at"]))
 
     def items(self, before: int | None = None) -> pa.Table:
         """The latest version of each item, by `ITEM_SCHEMA`, in the order of the source.
@@ -126,8 +109,57 @@ class EventLog:
 
     def item_versions(self) -> pa.Table:
         """Everything that was ever known of the items, by `ITEM_SCHEMA`: one row for every change."""
-        return pq.read_table(self.folder / "items.parquet")
+        return self._read(self._manifest.items, ITEM_SCHEMA)
 
     def quarantine(self) -> pa.Table:
         """The refused rows, by `QUARANTINE_SCHEMA`."""
-        return pq.read_table(self.folder / "quarantine.parquet")
+        tables = [self._read(file, QUARANTINE_SCHEMA) for file in self._manifest.quarantine]
+        return pa.concat_tables([QUARANTINE_SCHEMA.empty_table(), *tables])
+
+    def _pieces(
+        self,
+        file: DataFile,
+        wanted: list[str],
+        types: Collection[EventType],
+        since: int | None,
+        until: int | None,
+    ) -> Iterator[pa.Table]:
+        needed = {name for name in wanted if name != SHOPPER}
+        needed |= set(_IDS) if SHOPPER in wanted else set()
+        names = {event_type.value for event_type in types}
+        by_type = bool(names) and not set(file.types) <= names
+        by_time = (since is not None and file.first < since) or (until is not None and file.last >= until)
+        needed |= ({"type"} if by_type else set()) | ({"occurred_at"} if by_time else set())
+        try:
+            for piece in pieces(self.folder / file.path, [name for name in EVENT_SCHEMA.names if name in needed]):
+                if by_type:
+                    piece = piece.filter(pc.is_in(piece["type"], value_set=pa.array(sorted(names))))
+                if by_time:
+                    piece = piece.filter(_within(piece["occurred_at"], since, until))
+                if SHOPPER in wanted:
+                    piece = piece.append_column(SHOPPER, shopper_of(piece))
+                if piece.num_rows:
+                    yield piece.select(wanted)
+        except FileNotFoundError as error:
+            raise self._changed(file) from error
+
+    def _read(self, file: DataFile, schema: pa.Schema) -> pa.Table:
+        try:
+            return pq.read_table(self.folder / file.path, schema=schema)
+        except FileNotFoundError as error:
+            raise self._changed(file) from error
+
+    def _changed(self, file: DataFile) -> DataError:
+        return DataError(
+            f"{self.folder / file.path} is gone: the event log was written anew while it was being read; read it again"
+        )
+
+
+def _within(occurred_at: pa.ChunkedArray, since: int | None, until: int | None) -> pa.Array:
+    instant = pc.cast(occurred_at, pa.int64()).to_numpy()
+    inside = np.ones(len(instant), bool)
+    if since is not None:
+        inside &= instant >= since
+    if until is not None:
+        inside &= instant < until
+    return pa.array(inside)
