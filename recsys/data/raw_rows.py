@@ -104,6 +104,11 @@ def pieces(block: Block, rows: int) -> Iterator[Block]:
         )
 
 
+def part_name(path: Path) -> str:
+    """The name of a file without its compression: packing it anew changes its digest, but makes no second part."""
+    return path.name.removesuffix(path.suffix) if path.suffix in (".gz", ".zst", ".bz2") else path.name
+
+
 def described(file: RawTable, columns: Sequence[str]) -> Iterator[Block]:
     """The blocks of a file that describes items; rows that cannot be taken apart are warned about and left out."""
     for block in file.blocks(columns):

@@ -35,6 +35,7 @@ from recsys.data.raw_rows import (
     named_types,
     number_faults,
     open_raw,
+    part_name,
     raw_text,
     settings_digest,
     settle,
@@ -113,7 +114,10 @@ class Rees46:
         months = self._months()
         for path in months:
             open_raw(path, COLUMNS)
-        return [SourcePart(name=path.name, digest=digest_of(path), chunks=partial(self._read, path)) for path in months]
+        return [
+            SourcePart(name=part_name(path), digest=digest_of(path), chunks=partial(self._read, path))
+            for path in months
+        ]
 
     def items(self) -> pa.Table:
         """Every product of an accepted event, with a row for each change of its category, brand or price."""

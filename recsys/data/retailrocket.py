@@ -37,6 +37,7 @@ from recsys.data.raw_rows import (
     joined_id,
     named_types,
     open_raw,
+    part_name,
     raw_text,
     settings_digest,
     settle,
@@ -108,7 +109,7 @@ class RetailRocket:
             files.path(name)
         path = files.path("events.csv")
         open_raw(path, EVENT_COLUMNS)
-        return [SourcePart(name=path.name, digest=digest_of(path), chunks=partial(self._read, path))]
+        return [SourcePart(name=part_name(path), digest=digest_of(path), chunks=partial(self._read, path))]
 
     def items(self) -> pa.Table:
         """Every item that is described or occurs in an event, one row for each change of category, stock or price."""

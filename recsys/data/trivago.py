@@ -50,6 +50,7 @@ from recsys.data.raw_rows import (
     listed,
     named_types,
     open_raw,
+    part_name,
     pieces,
     raw_text,
     settings_digest,
@@ -134,7 +135,7 @@ class Trivago:
         path = self._files().path("train.csv", "train.parquet")
         open_raw(path, COLUMNS)
         open_raw(self._files().path("item_metadata.csv"), ITEM_COLUMNS)
-        return [SourcePart(name=path.name, digest=digest_of(path), chunks=partial(self._read, path))]
+        return [SourcePart(name=part_name(path), digest=digest_of(path), chunks=partial(self._read, path))]
 
     def items(self) -> pa.Table:
         """Every hotel that is described or occurs in an event."""

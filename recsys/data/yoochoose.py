@@ -1,8 +1,8 @@
 """Yoochoose: half a year (April to September 2014) of clicks and purchases of a European shop (RecSys Challenge 2015).
 
-https://www.kaggle.com/datasets/chadgostopp/recsys-challenge-2015 (the challenge's own page,
-https://2015.recsyschallenge.com, no longer hands it out); by YOOCHOOSE GmbH, CC BY-NC-ND 4.0. Two files without a
-header: `yoochoose-clicks.dat` (33M rows: session, ISO time, item, category) and `yoochoose-buys.dat` (1.15M rows:
+https://www.kaggle.com/datasets/chadgostopp/recsys-challenge-2015 (the challenge's own page:
+https://2015.recsyschallenge.com/challenge.html); by YOOCHOOSE GmbH, CC BY-NC-ND 4.0. Two files without a header:
+`yoochoose-clicks.dat` (33M rows: session, ISO time, item, category) and `yoochoose-buys.dat` (1.15M rows:
 session, ISO time, item, price, quantity).
 
 The clicks alone are also read as the public GRU4Rec script prepares them: tab-separated `SessionId ItemId Time` in
@@ -40,6 +40,7 @@ from recsys.data.raw_rows import (
     joined_id,
     number_faults,
     open_raw,
+    part_name,
     raw_text,
     settings_digest,
     settle,
@@ -192,7 +193,7 @@ class Yoochoose:
 
 
 def _part(file: RawTable, read: Callable[[RawTable], Iterator[SourceChunk]]) -> SourcePart:
-    return SourcePart(name=file.origin, digest=digest_of(file.path), chunks=partial(read, file))
+    return SourcePart(name=part_name(file.path), digest=digest_of(file.path), chunks=partial(read, file))
 
 
 def _open_prepared(path: Path) -> RawTable:

@@ -74,7 +74,7 @@ def test_damaged_rows_are_refused_with_reason_and_original_text(shop: Rees46):
 
 def test_months_are_parts_in_order_of_time_and_other_files_are_none(shop: Rees46):
     lay(shop.folder / "2020-Jan.csv", HEADER)
-    assert [part.name for part in shop.parts()] == ["2019-Oct.csv", "2019-Nov.csv.gz", "2020-Jan.csv"]
+    assert [part.name for part in shop.parts()] == ["2019-Oct.csv", "2019-Nov.csv", "2020-Jan.csv"]
 
 
 def test_items_change_with_what_the_events_show_from_the_microsecond_after(shop: Rees46):

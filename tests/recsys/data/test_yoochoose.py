@@ -88,7 +88,7 @@ def test_damaged_rows_are_refused_with_reason_and_original_text(shop: Yoochoose)
     assert [row for _, row, _, _ in found] == [*range(8, 14), *range(6, 11)]
     assert [(part.name, sum(c.rows_in for c in part.chunks())) for part in shop.parts()] == [
         ("yoochoose-clicks.dat", 13),
-        ("yoochoose-buys.dat.gz", 10),
+        ("yoochoose-buys.dat", 10),
     ]
 
 
