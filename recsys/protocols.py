@@ -74,7 +74,7 @@ class Split(Protocol):
         ...
 
     def cut(self, histories: "Histories", *, cutoff: int) -> "Cut":
-        """Three instants for every sequence."""
+        """The instants of every sequence."""
         ...
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.clock import to_datetime
+from recsys.event import EventType
 from recsys.feature.spec import FeatureSpec
 from recsys.metric.evaluation import Case, Ranker, Score, evaluate, ndcg_of_each, score
 from recsys.metric.interval import shopper_bootstrap
@@ -29,17 +30,22 @@ ENCODER_ROW = "encoder alone"
 ANSWER_ROW = "the answer"
 _BATCH = 64
 _SLATE = 20
+_ALL_DAYS = 100_000
 
 
-def baselines() -> dict[str, CandidateSource]:
-    """The mandatory rows, by name."""
-    return {
+def baselines(dataset: Dataset) -> dict[str, CandidateSource]:
+    """The mandatory rows, by name; those that need times or purchases only where the log has them."""
+    if dataset.order_only:
+        return {"popular": Popular(days=_ALL_DAYS), "co-visits, next moment": CoVisitation(relation=Relation.NEXT)}
+    rows: dict[str, CandidateSource] = {
         "Popular-7d": Popular(days=7),
         "co-visits, same basket": CoVisitation(relation=Relation.WITHIN),
         "co-visits, next basket": CoVisitation(relation=Relation.NEXT),
-        "buy-again, frequency": BuyAgain(half_life_days=None),
-        "buy-again, half-life 90d": BuyAgain(half_life_days=90.0),
     }
+    if EventType.PURCHASE in dataset.wanted:
+        rows["buy-again, frequency"] = BuyAgain(half_life_days=None)
+        rows["buy-again, half-life 90d"] = BuyAgain(half_life_days=90.0)
+    return rows
 
 
 def source_ranker(source: CandidateSource) -> Ranker:
@@ -98,7 +104,7 @@ def compare(cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *
     ranks: dict[str, list[np.ndarray]] = {}
     known: Known | None = None
     fitted = {_described(source): source for source in recommender.blend.sources}
-    for name, source in baselines().items():
+    for name, source in baselines(dataset).items():
         same = fitted.get(_described(source))
         if same is None:
             known = known or dataset.before_test()

@@ -129,11 +129,11 @@ class Dataset:
 
     def before_validation(self) -> Known:
         """What was known before any question of the validation."""
-        return self._known(self.cut.validation_from)
+        return self._known(self.cut.learn_until)
 
     def before_test(self) -> Known:
         """What was known before any question of the test."""
-        return self._known(self.cut.test_from)
+        return self._known(self.cut.count_until)
 
     def to_the_end(self) -> Known:
         """All of the log."""

@@ -1,4 +1,4 @@
-"""The cut itself: three instants for every sequence."""
+"""The cut itself: four instants for every sequence."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,15 @@ class Cut:
     """Instants for every sequence, microseconds UTC, [S] int64 each.
 
     Attributes:
-        learn_until: the encoder learns from what is strictly earlier.
+        learn_until: the encoder, and the crowd's statistics for the validation, learn from what is strictly earlier.
         validation_from: moments from here on, up to `test_from`, are asked to choose epochs and weights.
+        count_until: the crowd's statistics for the test are counted from what is strictly earlier.
         test_from: moments from here on are asked in the end.
     """
 
     learn_until: np.ndarray
     validation_from: np.ndarray
+    count_until: np.ndarray
     test_from: np.ndarray
 
 

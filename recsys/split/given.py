@@ -9,8 +9,8 @@ from recsys.split.cut import Cut, last_moments
 
 class Given:
     """Of every shopper with events at or after the cut-off the last event is the target and those before it the prefix;
-    nothing of them is learnt from. A share of the training sessions, the last ones, is kept for validation: of these,
-    too, the last event is asked.
+    nothing of them is learnt from or counted, for one prefix holds the target of another. A share of the training
+    sessions, the last ones, is kept for validation: of these, too, the last event is asked.
 
     Args:
         validation_share: of the shoppers who lie before the cut-off.
@@ -41,5 +41,6 @@ class Given:
         return Cut(
             learn_until=np.where(tested | validated, ALWAYS, NEVER),
             validation_from=np.where(validated, asked, np.where(tested, asked, NEVER)),
+            count_until=np.where(tested, ALWAYS, NEVER),
             test_from=np.where(tested, asked, NEVER),
         )

@@ -26,4 +26,4 @@ class LeaveOneOut:
         latest = np.append(number[1:] != number[:-1], True) if len(number) else np.zeros(0, bool)
         tested = latest & (third > ALWAYS)
         second, last = np.where(tested, second, NEVER), np.where(tested, last, NEVER)
-        return Cut(learn_until=second, validation_from=second, test_from=last)
+        return Cut(learn_until=second, validation_from=second, count_until=last, test_from=last)

@@ -33,6 +33,5 @@ class Temporal:
     def cut(self, histories: Histories, *, cutoff: int) -> Cut:
         """The same instants for every sequence."""
         since = np.broadcast_to(np.int64(cutoff - self.validation_days * DAY), len(histories))
-        return Cut(
-            learn_until=since, validation_from=since, test_from=np.broadcast_to(np.int64(cutoff), len(histories))
-        )
+        until = np.broadcast_to(np.int64(cutoff), len(histories))
+        return Cut(learn_until=since, validation_from=since, count_until=until, test_from=until)

@@ -63,6 +63,8 @@ def test_a_given_split_asks_for_the_last_event_of_each_test_session_and_learns_n
     log = histories(*sessions, tested)
     cut = Given(validation_share=0.2).cut(log, cutoff=150 * 1_000_000)
     assert learnt(log, cut) == [[n, n + 1, n + 2] for n in range(1, 9)]
+    counted = log.where(log.events.time < cut.count_until[log.owner()])
+    assert len(counted) == 10, "a prefix of one test row may hold the target of another"
     assert asked(log, cut.validation_from, cut.test_from) == [(8, [9, 10], [11]), (9, [10, 11], [12])]
     assert asked(log, cut.test_from, np.full(11, NEVER)) == [(10, [1, 2], [3])]
 
