@@ -38,7 +38,7 @@ class Distributions:
         for _ in range(4):
             self.table.add_column(justify="right", width=9, no_wrap=True)
         self.table.add_column(width=14, no_wrap=True, style=INK)
-        self.table.add_row("", *(Text(heading, "dim") for heading in ("median", "90 %", "99 %", "most")), "")
+        self.table.add_row("", *(Text(heading, "dim") for heading in ("median", "90%", "99%", "most")), "")
 
     def add(self, label: str, spread: Spread, say: Callable[[float], str]) -> None:
         """A line; nothing for a distribution without values."""

@@ -45,7 +45,7 @@ def make_card(order: Order, console: Console, clock: Clock) -> Path:
     """Describe the order's log; returns the folder of the card."""
     source = order.data
     place = log_folder(source, order.outputs)
-    write_log(source, place)
+    write_log(source, place, tell=console.print)
     log = EventLog(place)
     view = View(
         time_zone=source.time_zone,

@@ -15,14 +15,16 @@ from recsys.feature.temporal import HOURS
 from recsys.log.summary import LogSummary
 from training.card.bars import bar, sparkline
 from training.card.calendar import Calendar, calendar_of
-from training.card.layout import INK, LABEL, WIDTH, Distributions, Lines, heading
+from training.card.layout import INK, WIDTH, Distributions, Lines, heading
 from training.card.words import duration, figure, percent, ratio
+from training.report import LITERATURE_MODE, accounted
 
 _SPARK = 40
 _MOST_REASONS = 6
 _MOST_TYPES = 10
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_PER_LINE = 3
+_PER_LINE = 2
+_BAR = 10
 
 
 def title(card: DataCard, summary: LogSummary) -> Iterator[RenderableType]:
@@ -32,18 +34,14 @@ def title(card: DataCard, summary: LogSummary) -> Iterator[RenderableType]:
     yield Text.assemble((summary.source, "bold"), " " * max(WIDTH - len(summary.source) - len(span), 1), span)
     yield Text(summary.licence, "dim")
     if card.view.order_only:
-        yield Text("Literature mode: order only, no times. Nothing is said about when.", "yellow")
+        yield Text(LITERATURE_MODE, "yellow")
 
 
 def rows(summary: LogSummary) -> Iterator[RenderableType]:
     """What became of every raw row."""
     yield heading("rows")
     lines = Lines()
-    lines.add(
-        "rows in",
-        f"{summary.rows_in:,} = {summary.events:,} events + {summary.duplicates:,} duplicates "
-        f"+ {summary.quarantined:,} quarantined + {summary.excluded:,} excluded",
-    )
+    lines.add("account", accounted(summary))
     for label, reasons in (("quarantined", summary.quarantine_reasons), ("excluded", summary.excluded_reasons)):
         if reasons:
             most = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -83,7 +81,7 @@ def size(card: DataCard) -> Iterator[RenderableType]:
 
 def traffic(card: DataCard) -> Iterator[RenderableType]:
     """Events by type and day, and by hour and weekday."""
-    yield heading("when")
+    yield heading("events")
     if card.traffic is None:
         lines = Lines()
         lines.add("events", ", ".join(f"{name} {count:,}" for name, count in card.coverage.events.items()))
@@ -110,7 +108,7 @@ def traffic(card: DataCard) -> Iterator[RenderableType]:
         "hours 0–23",
         f"{sparkline(hours)}  busiest {busiest:02d}:00, quietest {quietest:02d}:00",
     )
-    lines.add("zone", f"{card.view.time_zone}; stamps are whole {_fineness(card)}")
+    lines.add("clock", f"{card.view.time_zone}; stamps are {_fineness(card)}")
     lines.add("weekdays", "  ".join(f"{day} {sparkline(week)[place]}" for place, day in enumerate(_WEEKDAYS)))
     yield lines.table
 
@@ -141,14 +139,14 @@ def _fineness(card: DataCard) -> str:
     found = card.traffic
     assert found is not None
     for count, unit in (
-        (found.on_midnight, "days"),
-        (found.on_hour, "hours"),
-        (found.on_minute, "minutes"),
-        (found.on_second, "seconds"),
+        (found.on_midnight, "dates"),
+        (found.on_hour, "whole hours"),
+        (found.on_minute, "whole minutes"),
+        (found.on_second, "whole seconds"),
     ):
         if count >= 0.99 * found.moments:
             return unit
-    return "milliseconds or finer"
+    return "finer than seconds"
 
 
 def sessions(card: DataCard) -> Iterator[RenderableType]:
@@ -183,13 +181,13 @@ def popularity(card: DataCard) -> Iterator[RenderableType]:
     yield heading("what is taken")
     taken, pairs = card.popularity, card.pairs
     lines = Lines()
-    top = ", ".join(f"{name.replace('%', ' %')} {percent(share)}" for name, share in taken.top.items())
+    top = ", ".join(f"{name} {percent(share)}" for name, share in taken.top.items())
     lines.add("top items", f"of the interactions, the top {top}")
     lines.add("Gini", f"{taken.gini:.2f} (0: all items alike; 1: one item takes all)")
     if pairs.purchases:
         again = f"{ratio(pairs.repeats, pairs.purchases)} of the purchases are of an item the shopper had before"
         lines.add("repurchase", again)
-    if card.catalogue.top:
+    if card.catalogue.categories:
         total = max(taken.interactions, 1)
         named = (f"{name} {percent(count / total)}" for name, count in list(card.catalogue.top.items())[:5])
         lines.add("categories", ", ".join(named))
@@ -210,6 +208,9 @@ def cold(card: DataCard) -> Iterator[RenderableType]:
     yield heading("after the cut-off")
     lines = Lines()
     lines.add("acts", f"{shoppers.events:,} ({ratio(shoppers.events, card.shoppers.acts)} of all)")
+    if not shoppers.events:
+        yield lines.table
+        return
     lines.add(
         "new items",
         f"{items.new:,} of {items.active:,} ({percent(items.share)}), with {percent(items.event_share)} of the "
@@ -230,22 +231,27 @@ def filled(card: DataCard) -> Iterator[RenderableType]:
         return
     by_field = {field: card.coverage.share(field, *interactions) for field in FIELDS}
     yield heading("filled, of the interactions")
-    yield _bars({name: share for name, share in by_field.items() if share})
-    if empty := [name for name, share in by_field.items() if not share]:
+    yield from _bars_and_rest(by_field)
+    yield heading("described, of the interactions by their item")
+    yield from _bars_and_rest(card.catalogue.weighted)
+
+
+def _bars_and_rest(shares: dict[str, float]) -> Iterator[RenderableType]:
+    """A bar for every share that is not 0, and the names of the others."""
+    yield _bars({name: share for name, share in shares.items() if share})
+    if empty := [name for name, share in shares.items() if not share]:
         lines = Lines()
         lines.add("never", ", ".join(empty))
         yield lines.table
-    yield heading("described, of the interactions by their item")
-    yield _bars(card.catalogue.weighted)
 
 
 def _bars(shares: dict[str, float]) -> Table:
     table = Table.grid(padding=(0, 1, 0, 0))
     for _ in range(_PER_LINE):
-        table.add_column(style="dim", width=LABEL, no_wrap=True)
-        table.add_column(width=4, no_wrap=True, style=INK)
+        table.add_column(style="dim", width=18, no_wrap=True)
+        table.add_column(width=_BAR, no_wrap=True, style=INK)
         table.add_column(justify="right", width=7, no_wrap=True)
-    cells = [(name, bar(share, width=4), percent(share)) for name, share in shares.items()]
+    cells = [(name, bar(share, width=_BAR), percent(share)) for name, share in shares.items()]
     for begin in range(0, len(cells), _PER_LINE):
         table.add_row(*(text for cell in cells[begin : begin + _PER_LINE] for text in cell))
     return table

@@ -8,15 +8,15 @@ _ENDLESS = 1e5
 
 
 def percent(share: float) -> str:
-    """A share with two significant digits, "0 %" and "100 %" only where they are true."""
-    if share in (0.0, 1.0):
-        return f"{share:.0%}".replace("%", " %")
+    """A share with two significant digits, "0%" and "100%" only where they are true."""
     value = 100 * share
+    if share in (0.0, 1.0):
+        return f"{value:.0f}%"
     if value < 0.01:
-        return "< 0.01 %"
+        return "<0.01%"
     if value > 99.5:
-        return f"{min(value, 99.99):.2f} %"
-    return f"{value:.0f} %" if value >= 9.95 else f"{value:.1f} %" if value >= 0.95 else f"{value:.2f} %"
+        return f"{min(value, 99.99):.2f}%"
+    return f"{value:.0f}%" if value >= 9.95 else f"{value:.1f}%" if value >= 0.95 else f"{value:.2f}%"
 
 
 def ratio(part: float, whole: float, *, plain: bool = False) -> str:

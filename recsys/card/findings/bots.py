@@ -60,5 +60,5 @@ def _example(rank: int, pace: Pace) -> str:
     named = f"#{rank}" if pace.shopper is None else f"#{rank} {pace.shopper}"
     return (
         f"{named}: {pace.acts:,} acts; at most {pace.per_minute:,} moments a minute, {pace.per_hour:,} an hour, "
-        f"{pace.per_day:,} a day; {pace.hours_a_day} hours and {pace.items_a_day:,} items in one day"
+        f"{pace.per_day:,} a day; in one day active in {pace.hours_a_day} of 24 hours, with {pace.items_a_day:,} items"
     )

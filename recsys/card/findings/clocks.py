@@ -13,6 +13,7 @@ _NIGHT_HOURS = 4
 _NIGHT = 3.5
 _EARLY, _LATE = 0.5, 7.0
 _ENOUGH_HOURS = 1_000
+_ENOUGH_DATES = 3
 _ENOUGH_MOMENTS = 50
 _YEAR_2000 = 10_957
 _ALMOST = 0.95
@@ -60,7 +61,7 @@ def quiet_centre(hours: Sequence[int], *, night_share: float) -> float | None:
 def time_zone(checked: Checked) -> Iterator[Finding]:
     """Shoppers who sleep by day: of all, and of each channel, whose clocks may differ."""
     card, share = checked.card, checked.thresholds.night_share
-    if card.traffic is None or is_dates_only(card):
+    if card.traffic is None or len(card.traffic.days) < _ENOUGH_DATES or is_dates_only(card):
         return
     centre = quiet_centre(card.traffic.hours, night_share=share)
     if centre is not None and _is_day(centre):
@@ -146,7 +147,7 @@ def crowded_instants(checked: Checked) -> Iterator[Finding]:
             grave=sum(count for _, count in found) > 0.01 * traffic.moments,
             says=f"{sum(count for _, count in found):,} moments of different shoppers share {len(found)} instants",
             evidence=tuple(f"{_date(instant)}: {count:,} shoppers at once" for instant, count in found),
-            threshold=f"{least} shoppers at one instant, over 100 times the usual {usual:.1f} and 0.1 % of all",
+            threshold=f"{least} shoppers at one instant, over 100 times the usual {usual:.1f} and 0.1% of all",
             remedy="these are stamps of an import, a default or a queue that was flushed: ingest the time at which "
             "things happened, not at which they were written",
         )

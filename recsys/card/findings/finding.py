@@ -89,8 +89,8 @@ class Finding:
 
 
 def share_text(part: float, whole: float) -> str:
-    """A share for people: two significant digits, "no" for none of something."""
+    """A share for people, with two significant digits."""
     if not whole or not part:
-        return "0 %"
+        return "0%"
     percent = 100 * part / whole
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %" if percent >= 0.01 else "under 0.01 %"
+    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.2g}%" if percent >= 0.01 else "under 0.01%"

@@ -99,11 +99,12 @@ def wild_prices(checked: Checked) -> Iterator[Finding]:
 def duplicates(checked: Checked) -> Iterator[Finding]:
     """Rows whose event id came before, and rows that say the same again under another."""
     summary, card, least = checked.summary, checked.card, checked.thresholds.duplicates
-    if summary.duplicates > least * summary.rows_in:
+    records = summary.rows_in + summary.unfolded
+    if summary.duplicates > least * records:
         yield Finding(
             name="duplicated event ids",
             grave=False,
-            says=f"{summary.duplicates:,} rows ({share_text(summary.duplicates, summary.rows_in)}) repeat an event id "
+            says=f"{summary.duplicates:,} rows ({share_text(summary.duplicates, records)}) repeat an event id "
             "and were left out",
             threshold=f"{least:.0%} of the rows",
             remedy="if they are not the same events sent twice, the id does not tell events apart: name more columns "

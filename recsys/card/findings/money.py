@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 from recsys.card.findings.finding import Checked, Finding, share_text
 from recsys.card.prices import NOT_STATED
+from recsys.clock import DAY
 
 _LINE_SLOPE = 0.7
 _ENOUGH = 100
+_ENOUGH_ITEMS = 20
+_ENOUGH_DAYS = 14
 _FAR = 20.0
 _MANY_UNITS = 20.0
 _EXAMPLES = 6
@@ -22,18 +25,24 @@ def constant_prices(checked: Checked) -> Iterator[Finding]:
             name="one price for everything",
             grave=False,
             says=f"nearly all of {prices.each.count:,} prices are {prices.each.median:,.2f}",
-            threshold="the 10th and the 99th percentile are within 1 %",
+            threshold="the 10th and the 99th percentile are within 1%",
             remedy="leave the price column out, or map the one that holds what was paid",
         )
-    elif prices.steady >= 20 and not prices.distinct_prices:
+    elif _lasts(checked) and prices.steady >= _ENOUGH_ITEMS and not prices.distinct_prices:
         yield Finding(
             name="prices never change",
             grave=False,
             says=f"none of {prices.steady:,} items with ten prices or more ever changes its price",
-            threshold="not one change",
+            threshold=f"not one change in {_ENOUGH_DAYS} days or more",
             remedy="this is rather the price of the day on which the log was written than the one that was paid: "
             "discounts cannot be learnt from it",
         )
+
+
+def _lasts(checked: Checked) -> bool:
+    """Whether the log is long enough for prices to change in it."""
+    traffic = checked.card.traffic
+    return traffic is not None and traffic.last - traffic.first >= _ENOUGH_DAYS * DAY
 
 
 def odd_prices(checked: Checked) -> Iterator[Finding]:

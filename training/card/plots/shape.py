@@ -52,7 +52,7 @@ def sessions(card: DataCard) -> Figure | None:
         axis.set_title(panel.title)
         axis.set_xlabel(panel.unit)
         axis.set_ylabel("%")
-        note(axis, f"median {panel.say(panel.spread.median)}, 99 % up to {panel.say(panel.spread.p99)}")
+        note(axis, f"median {panel.say(panel.spread.median)}, 99% up to {panel.say(panel.spread.p99)}")
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     return picture
@@ -142,7 +142,7 @@ def popularity(card: DataCard) -> Figure | None:
         at = float(top.rstrip("%"))
         curve.plot(at, 100 * taken.top[top], "o", color=ACCENT, markersize=5)
         curve.annotate(
-            f"top {at:.0f} %: {percent(taken.top[top])}",
+            f"top {at:.0f}%: {percent(taken.top[top])}",
             (at, 100 * taken.top[top]),
             xytext=(9, -10),
             textcoords="offset points",
@@ -169,7 +169,7 @@ def popularity(card: DataCard) -> Figure | None:
 def prices(card: DataCard) -> Figure | None:
     """What is paid, and what kind of thing is taken; None where neither is known."""
     with_prices = card.prices.each.count > 0 and card.prices.each.most > 0
-    top = card.catalogue.top
+    top = card.catalogue.top if card.catalogue.categories else {}
     panels = with_prices + bool(top)
     if not panels:
         return None
@@ -182,7 +182,7 @@ def prices(card: DataCard) -> Figure | None:
         axis.set_ylabel("%")
         axis.xaxis.set_major_formatter(lambda value, _: figure(value))
         axis.axvline(each.median, color=MUTED, linestyle=":", linewidth=1.3)
-        note(axis, f"median {figure(each.median)}, 99 % up to {figure(each.p99)}", where=(0.98, 0.98))
+        note(axis, f"median {figure(each.median)}, 99% up to {figure(each.p99)}", where=(0.98, 0.98))
     if top:
         axis = axes[-1]
         names = [name if len(name) <= 24 else f"{name[:23]}…" for name in top]

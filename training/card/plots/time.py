@@ -127,7 +127,7 @@ def newcomers(card: DataCard) -> Figure | None:
         "new items": card.cold_items.share,
     }
     drawn = shares.barh(list(bars), [100 * share for share in bars.values()], color=[SERIES[2]] * 2 + [MAIN] * 2)
-    shares.bar_label(drawn, fmt="%.2g %%", padding=3, color=MUTED)
+    shares.bar_label(drawn, fmt="%.2g%%", padding=3, color=MUTED)
     shares.set_title("Cold after the cut-off")
     shares.set_xlabel("%")
     shares.set_xlim(0, max(1.0, 125 * max(bars.values())))

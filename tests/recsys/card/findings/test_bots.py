@@ -11,9 +11,10 @@ def test_a_shopper_with_inhuman_rates_is_told_by_rank_and_counts_without_the_id(
     assert set(warned) == {"bots"}
     bots = warned["bots"]
     assert bots.grave
-    assert bots.says.startswith("1 of 61 shoppers do more than people can; they make 25 % of all acts")
+    assert bots.says.startswith("1 of 61 shoppers do more than people can; they make 25% of all acts")
     assert bots.evidence == (
-        "#1: 700 acts; at most 120 moments a minute, 700 an hour, 700 a day; 1 hours and 40 items in one day",
+        "#1: 700 acts; at most 120 moments a minute, 700 an hour, 700 a day; in one day active in 1 of 24 hours, "
+        "with 40 items",
     )
     assert bots.threshold == "over 60 moments in a minute: 1; over 600 moments in an hour: 1"
     assert "crawler" not in repr(bots)
