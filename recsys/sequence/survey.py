@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recsys.clock import DAY
 from recsys.event import EventType
 from recsys.feature.coding import Vocabulary
 from recsys.log.identity import COLUMNS, Identity, changes_told
@@ -25,6 +26,7 @@ class Survey:
         channels, devices: their names before the cut-off.
         identity: who visitors were; all of the log, because a link says nothing before its own instant.
         events: how many events there are.
+        dates: the first instant of every date that has events, and how many, ascending.
         first, last: instants of the first and of the last event.
         sample: some shopper ids, ascending, spread like the events.
     """
@@ -35,6 +37,7 @@ class Survey:
     devices: Vocabulary
     identity: Identity
     events: int
+    dates: tuple[tuple[int, int], ...]
     first: int
     last: int
     sample: pa.Array
@@ -47,12 +50,13 @@ class Survey:
         devices: Counter[str] = Counter()
         links: list[pa.Table] = []
         sample: list[str] = []
-        events, first, last = 0, np.iinfo(np.int64).max, np.iinfo(np.int64).min
+        dates: Counter[int] = Counter()
+        first, last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
         for piece in log.days((*COLUMNS, "item_id", "channel", "device", "shopper")):
-            events += piece.num_rows
             instant = pc.cast(piece["occurred_at"], pa.int64())
             span = pc.min_max(instant).as_py()
             first, last = min(first, span["min"]), max(last, span["max"])
+            dates[span["min"] // DAY * DAY] += piece.num_rows
             sample += _spread(piece["shopper"])
             links.append(changes_told(piece))
             early = piece if until is None or span["max"] < until else piece.filter(pc.less(instant, until))
@@ -66,7 +70,8 @@ class Survey:
             channels=Vocabulary.of_counts(channels),
             devices=Vocabulary.of_counts(devices),
             identity=Identity.of(links),
-            events=events,
+            events=dates.total(),
+            dates=tuple(sorted(dates.items())),
             first=first,
             last=last,
             sample=pa.array(sorted(sample), pa.string()),

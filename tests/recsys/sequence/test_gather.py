@@ -1,6 +1,5 @@
 """From the log to histories: everybody's events, as they were known at each question."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,11 @@ from recsys.errors import RecsysError
 from recsys.log.reader import EventLog
 from recsys.log.writer import write_log
 from recsys.sequence.coding import Coding
-from recsys.sequence.gather import gather, local_ranges, read_histories
+from recsys.sequence.gather import gather, read_histories
 from recsys.sequence.histories import ALWAYS, NEVER, Histories
 from recsys.sequence.survey import Survey
 from tests.recsys.by_hand import items_table
-from tests.recsys.log.test_writer import Shop
+from tests.recsys.log.by_hand import shop
 
 Fact = tuple[int, str | None, str | None, str]
 """(instant, user, visitor, type); the event's price is its number."""
@@ -39,7 +38,7 @@ def log_of(folder: Path, facts: list[Fact]) -> EventLog:
         }
         for number, (at, user, visitor, kind) in enumerate(facts)
     ]
-    write_log(Shop(rows), folder)
+    write_log(shop(*rows), folder)
     return EventLog(folder)
 
 
@@ -47,9 +46,7 @@ def gathered(folder: Path, facts: list[Fact], *, range_events: int = 1_000) -> H
     log = log_of(folder / "log", facts)
     survey = Survey.of(log, until=None)
     coding = Coding(Catalogue.of_table(items_table(["a", "b"]), survey.items.to_pylist()), survey.channels)
-    return gather(
-        log, survey, coding, folder / "cache" / "histories-1", ranges=partial(local_ranges, range_events=range_events)
-    )
+    return gather(log, survey, coding, folder / "cache" / "histories-1", range_events=range_events)
 
 
 def asked(found: Histories) -> dict[tuple[str, int], tuple[list[int], list[int]]]:
