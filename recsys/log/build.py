@@ -47,7 +47,7 @@ def build(source: Source, plan: Plan, log: Path, *, engine: Engine, erasures: Er
     kept, days = _divided(known, arrivals)
     tasks = list(_dates_tasks(log, f"{generation:08d}", arrivals, days))
     fresh = [file for files in engine.run(write_dates, tasks) for file in files]
-    events = tuple(sorted([*kept, *fresh], key=lambda file: (file.date, file.path)))
+    events = tuple(sorted([*kept, *fresh], key=lambda file: file.date))
     parts = part_records(plan, arrivals)
     quarantine_reasons, excluded_reasons = reasons(plan, arrivals)
     if not events and not erasures:

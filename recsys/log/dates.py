@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from recsys.clock import DAY
 from recsys.log.distinct import note
-from recsys.log.event_files import FILE_SCHEMA, PART, full, pieces, without, write_events
+from recsys.log.event_files import FILE_SCHEMA, PART, full, path_of, pieces, without, write_events
 from recsys.log.event_ids import PART_BITS
 from recsys.log.intake import ORDER
 from recsys.log.manifest import DataFile
@@ -117,8 +117,7 @@ def _write(task: DatesTask, table: pa.Table, first: int, notes: Path) -> tuple[D
     return tuple(
         write_events(
             task.log,
-            f"{task.name}-{first:04d}",
-            int(day[order[begin]]),
+            path_of(int(day[order[begin]]), f"{task.name}-{first:04d}"),
             table.slice(begin, end - begin),
             moments=int(begins[begin:end].sum()),
         )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from recsys.errors import ConfigError
 
+CACHE = "cache"
+"""Folder in the log for what readers derive from it."""
 LOCK = ".lock"
 WORK = ".work"
 """Folder in the log for what is only needed while writing."""

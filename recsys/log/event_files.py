@@ -46,9 +46,13 @@ def date_of(day: int) -> str:
     return to_datetime(day * DAY).date().isoformat()
 
 
-def write_events(log: Path, name: str, day: int, events: pa.Table, *, moments: int) -> DataFile:
+def path_of(day: int, name: str) -> str:
+    """Where in the log a file of that name lies that holds events of that day."""
+    return f"{EVENTS}/date={date_of(day)}/{name}.parquet"
+
+
+def write_events(log: Path, path: str, events: pa.Table, *, moments: int) -> DataFile:
     """Write the events of one date, by `FILE_SCHEMA` and in order, to a new file; it is on the disk then."""
-    path = f"{EVENTS}/date={date_of(day)}/{name}.parquet"
     with writing(log / path):
         (log / path).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(events, log / path, **_SETTINGS)

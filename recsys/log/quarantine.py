@@ -38,10 +38,14 @@ class QuarantineWriter:
 
     def add(self, rows: pa.Table, part: int) -> None:
         """Take in rows by `QUARANTINE_SCHEMA` of the part with this number."""
+        columns = [*rows.select(QUARANTINE_SCHEMA.names).columns, pa.repeat(pa.scalar(part, pa.int32()), rows.num_rows)]
+        self.add_numbered(pa.table(columns, schema=QUARANTINE_FILE_SCHEMA))
+
+    def add_numbered(self, rows: pa.Table) -> None:
+        """Take in rows by `QUARANTINE_FILE_SCHEMA`."""
         if not rows.num_rows:
             return
-        columns = [*rows.select(QUARANTINE_SCHEMA.names).columns, pa.repeat(pa.scalar(part, pa.int32()), rows.num_rows)]
-        self._tables.append(pa.table(columns, schema=QUARANTINE_FILE_SCHEMA))
+        self._tables.append(rows)
         self._bytes += rows.nbytes
         if self._bytes >= _BYTES_AT_ONCE:
             with writing(self._path):

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from recsys.errors import DataError
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA, EventType
+from recsys.log.disk import CACHE
 from recsys.log.event_files import pieces
 from recsys.log.manifest import DataFile, Manifest, read_manifest
 from recsys.log.order import shopper_of, shopper_time_order
@@ -55,7 +56,7 @@ class EventLog:
     @property
     def cache_folder(self) -> Path:
         """Where readers keep what they derive, each in a folder of its own; it vanishes when rows are erased."""
-        return self.folder / "cache"
+        return self.folder / CACHE
 
     def days(
         self,

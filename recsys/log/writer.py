@@ -5,7 +5,7 @@ Layout of a log folder:
 | path | holds |
 |---|---|
 | `manifest.json` | what the log is: see `recsys/log/manifest.py`; no other file counts unless it is named there |
-| `events/date=YYYY-MM-DD/*.parquet` | the events of a date (UTC) by `EVENT_SCHEMA`, and the column `part`; sorted by shopper, instant and event id, through all files of the date in order of their names |
+| `events/date=YYYY-MM-DD/*.parquet` | the events of a date (UTC) by `EVENT_SCHEMA`, and the column `part`; sorted by shopper, instant and event id, through all files of the date in the order of the manifest |
 | `items/*.parquet` | what is known of the items, by `ITEM_SCHEMA` |
 | `quarantine/*.parquet` | refused rows by `QUARANTINE_SCHEMA`, and the column `part` |
 | `receipts/*.json` | what was erased and when, see `recsys/log/erase.py` |
@@ -16,11 +16,13 @@ Layout of a log folder:
 from collections.abc import Callable
 from pathlib import Path
 
+from recsys.clock import Clock, SystemClock
 from recsys.log.build import build
 from recsys.log.disk import locked
 from recsys.log.engine import Engine, LocalEngine
+from recsys.log.erase import sweep
 from recsys.log.erasures import Erasures
-from recsys.log.manifest import commit
+from recsys.log.manifest import MANIFEST, Erased, commit, read_manifest
 from recsys.log.plan import Plan
 from recsys.log.summary import LogSummary
 from recsys.log.tidy import tidy
@@ -33,19 +35,26 @@ def log_folder(source: Source, outputs: Path) -> Path:
 
 
 def write_log(
-    source: Source, folder: Path, *, engine: Engine | None = None, tell: Callable[[str], None] = lambda _: None
+    source: Source,
+    folder: Path,
+    *,
+    engine: Engine | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    clock: Clock | None = None,
 ) -> LogSummary:
     """Bring the log in `folder` up to what `source` has to offer.
 
     Parts that the log holds are not read again. If there are only further parts, they are added, and only the files of
     the dates that they touch are written anew; if a part changed or is gone, or the source's settings changed, the log
-    is written from scratch. What was erased stays erased. A log that is up to date is left as it is.
+    is written from scratch. What was erased stays erased, in logs
+    of the same source that lie beside this one, too. A log that is up to date is left as it is.
 
     Args:
         source: where the events come from.
         folder: see the top of this file; made if missing.
         engine: who does the work; two threads of this process if None.
         tell: is told in a sentence what is done and why, where that is not plain.
+        clock: dates the receipts of erasures; the system's if None.
 
     Raises:
         DataError: rows got lost on the way, nothing was accepted, or the log there cannot be read.
@@ -61,12 +70,34 @@ def write_log(
         tidy(folder, plan.old)
         if plan.reason:
             tell(f"{folder.name} is written from scratch: {plan.reason}")
-        erasures = Erasures(plan.old.erased) if plan.old else Erasures()
+        engine = engine or LocalEngine()
+        erasures = Erasures(plan.old.erased) if plan.old else _erased_elsewhere(source, folder)
         try:
-            manifest = build(source, plan, folder, engine=engine or LocalEngine(), erasures=erasures)
+            manifest = build(source, plan, folder, engine=engine, erasures=erasures)
             commit(folder, manifest)
         except BaseException:
             tidy(folder, plan.old)
             raise
         tidy(folder, manifest)
-    return manifest.summary
+        if not manifest.swept:
+            tell("the new rows link further visitors to erased users: they are erased, too")
+            sweep(
+                folder,
+                manifest,
+                Erasures(manifest.erased),
+                kind="linked",
+                digests=(),
+                clock=clock or SystemClock(),
+                engine=engine,
+            )
+    return read_manifest(folder).summary
+
+
+def _erased_elsewhere(source: Source, folder: Path) -> Erasures:
+    """What was erased from logs of the same source with other settings, which lie beside this one."""
+    entries: dict[str, Erased] = {}
+    for manifest in sorted(folder.parent.glob(f"{source.name}-*/{MANIFEST}")):
+        other = read_manifest(manifest.parent)
+        if other.summary.source == source.name:
+            entries |= {entry.digest: entry for entry in other.erased}
+    return Erasures(tuple(entries.values()))
