@@ -171,6 +171,11 @@ def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
     arrays = load_arrays(folder / "arrays.safetensors")
     learnt = _under(arrays, "features.")
     features = FeatureSpec.of_json(spec["features"], Statistics.of_arrays(learnt) if learnt else None)
+    if features.statistics is not None and len(features.statistics.items.born) != catalogue.size:
+        raise BundleError(
+            f"{folder} does not fit together: arrays.safetensors knows {len(features.statistics.items.born) - 1} items, "
+            f"catalogue.parquet {catalogue.size - 1}; fetch the bundle again"
+        )
     encoder = _made(spec["encoder"], items=catalogue.size, features=features)
     encoder.load_state_dict(load_tensors(folder / "weights.safetensors"))
     encoder.eval()

@@ -48,7 +48,7 @@ class LookedAt:
 
     def features(self, spec: FeatureSpec) -> dict[str, np.ndarray]:
         """The features that the spec has on, by name, [N] or [N, W] each."""
-        if not spec.names or not len(self.time):
+        if not spec.names:
             return {}
         begins = np.flatnonzero(np.diff(self.moment, prepend=-1))
         owner = np.searchsorted(self.token_start, begins, side="right") - 1

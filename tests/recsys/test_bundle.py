@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,25 @@ def test_a_bundle_written_again_and_read_gives_the_same_vectors_and_answers(
     assert again.features == recommender.features
     assert read_metrics(tmp_path / "again") == {"rows": {}}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again"]
+
+
+def test_what_features_learnt_comes_back_from_the_bundle(recommender: Recommender, tmp_path: Path) -> None:
+    write_bundle(recommender, tmp_path / "again", metrics={})
+    stored, again = recommender.features.statistics, read_bundle(tmp_path / "again").features.statistics
+    assert stored is not None
+    assert again is not None
+    for name, array in stored.arrays().items():
+        np.testing.assert_array_equal(again.arrays()[name], array, err_msg=name)
+
+
+def test_statistics_of_another_catalogue_are_refused(recommender: Recommender, tmp_path: Path) -> None:
+    statistics = recommender.features.statistics
+    assert statistics is not None
+    fewer = replace(statistics, items=replace(statistics.items, born=statistics.items.born[:-1]))
+    strange = replace(recommender, features=replace(recommender.features, statistics=fewer))
+    write_bundle(strange, tmp_path / "strange", metrics={})
+    with pytest.raises(BundleError, match="does not fit together"):
+        read_bundle(tmp_path / "strange")
 
 
 def test_the_same_content_has_the_same_version_and_other_content_another(
@@ -162,6 +182,9 @@ def test_a_command_in_the_spec_is_not_run(copy: Path, tmp_path: Path) -> None:
         (lambda spec: spec["features"].update(moon_phase=True), "moon_phase"),
         (lambda spec: spec["features"].update(max_length=0), "max_length is 0"),
         (lambda spec: spec["features"].update(query="riddle"), "riddle"),
+        (lambda spec: spec["features"].update(token=["gap", "moon_phase"]), "moon_phase"),
+        (lambda spec: spec["features"].update(token=["gap"]), "size mismatch"),
+        (lambda spec: spec["features"].update(channels=["web", "web"]), "twice"),
         (lambda spec: spec["encoder"]["settings"].update(dim=17), "dim=17"),
         (lambda spec: spec["encoder"]["settings"].update(dim=32), "size mismatch"),
         (lambda spec: spec["encoder"]["settings"].update(dim=2**62), "spec.json promises"),

@@ -15,9 +15,9 @@ from recsys.sequence.loader import Loader
 from recsys.sequence.question import question_batch
 from recsys.state import Context, ShopperState
 from tests.recsys.by_hand import SECOND, Row, histories, history, spec
+from tests.recsys.sequence.random_logs import ITEMS, everything_on
 
-ITEMS = 7
-FEATURES = spec(max_length=40)
+FEATURES = everything_on(max_length=40)
 KINDS = st.sampled_from([EventType.PURCHASE, EventType.VIEW])
 EVENTS = st.lists(st.tuples(st.integers(1, ITEMS - 1), st.integers(1, 6), KINDS), max_size=12)
 
@@ -125,7 +125,7 @@ def test_replacing_one_item_of_a_basket_leaves_the_others_untouched() -> None:
     earlier = ShopperState(history((1, 1), (2, 5), (3, 5), (4, 5)), Context(at=9 * SECOND))
     batch = question_batch([earlier], FEATURES)
     changed = replace(batch, item=batch.item.clone())
-    changed.item[0, 2] = 6
+    changed.item[0, 2] = 5
     before, after = hidden_states(batch), hidden_states(changed)
     for token in (0, 1, 3):
         assert torch.equal(before[token], after[token]), "the item before the basket and the others in it"
