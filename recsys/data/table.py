@@ -38,6 +38,15 @@ Setting = Names | Mapping[str, object] | None
 
 _VERSION = "3"
 _NO_SETTINGS = frozenset({"files", "item_files", "clock", "cutoff"})
+_REMEDIES = {
+    "UTF-8": "data.encoding, for instance cp1252",
+    "time": "data.time_format and data.columns.occurred_at",
+    "type": "data.type_values",
+    "not a number": "data.decimal, data.thousands, and strip beside the column",
+    "fields": "data.delimiter and data.header",
+    "quote": "data.multiline",
+}
+"""Where to look first when nothing fits, by a word of the reason."""
 _log = getLogger(__name__)
 
 
@@ -297,9 +306,10 @@ def _warn_if_useless(chunk: SourceChunk, rows_before: int, events_before: int) -
     if rows_before or events_before or chunk.events.num_rows or not chunk.quarantine.num_rows:
         return
     first = chunk.quarantine.slice(0, 1).to_pylist()[0]
+    hint = next((remedy for word, remedy in _REMEDIES.items() if word in first["reason"]), "data.columns")
     _log.warning(
-        "none of the first %d rows of %s became an event; row %d: %s: %.200s",
-        chunk.rows_in, first["origin"], first["row"], first["reason"], first["raw"],
+        "none of the first %d rows of %s became an event; row %d: %s: %.200s\nLook at %s.",
+        chunk.rows_in, first["origin"], first["row"], first["reason"], first["raw"], hint,
     )  # fmt: skip
 
 

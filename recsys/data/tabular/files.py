@@ -110,7 +110,8 @@ def open_files(patterns: Sequence[str], dialect: Dialect) -> list[TableFile]:
         matches = sorted(path.absolute() for path in base.glob(rest))
         files = [path for path in matches if path.is_file()]
         if not files:
-            remedy = f"; it is a folder, write {base / rest / '*.csv'}" if matches else f" below {Path.cwd()}"
+            seen_from = "" if base.is_absolute() else f" below {Path.cwd()}"
+            remedy = f"; it is a folder, write {base / rest / '*.csv'}" if matches else seen_from
             raise SourceError(f"no file matches {str(base / rest)!r}{remedy}")
         for path in files:
             if path not in found:

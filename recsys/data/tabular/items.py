@@ -75,6 +75,8 @@ class ItemMapping:
     def assembled(self, item_id: pa.Array, valid_from: pa.Array, properties: Mapping[str, pa.Array]) -> pa.Table:
         """Items by `ITEM_SCHEMA` [R]; what no property says is null, a missing title is the id."""
         rows = len(item_id)
+        unsaid = {name: pa.nulls(rows, pa.string()) for name in self.readings if name not in properties}
+        properties = {**unsaid, **properties}
         columns = {field.name: self._field(field, properties, rows) for field in ITEM_SCHEMA}
         columns["category"] = self._category(columns["category"])
         price = columns["price"]
@@ -91,7 +93,8 @@ class ItemMapping:
         if parts:
             return joined([properties[name] for name in parts], _PARTS[field.name])
         kind = field.type if field.name not in ("category", "available") else pa.string()
-        return properties.get(f"{_PREFIX}{field.name}", pa.nulls(rows, kind))
+        found = properties.get(f"{_PREFIX}{field.name}")
+        return pa.nulls(rows, kind) if found is None or found.null_count == rows else found
 
     def _category(self, text: pa.Array) -> pa.Array:
         """Paths from the widest level to the narrowest; a list of nothing where none is known."""

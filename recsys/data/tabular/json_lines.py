@@ -83,7 +83,7 @@ class _Parser:
         for text in self.wanted:
             kind = type_of(schema, text)
             if kind is not None and not pa.types.is_null(kind):
-                self.types[text] = _without_times(kind)
+                self.types[text] = _plain(kind)
 
     def parse(self, lines: list[bytes]) -> tuple[pa.Table, list[int]]:
         """The wanted columns of the good lines, and the places of the bad ones."""
@@ -156,10 +156,13 @@ def _without(lines: list[bytes], bad: list[int]) -> list[bytes]:
     return [line for place, line in enumerate(lines) if place not in dropped] if bad else lines
 
 
-def _without_times(kind: pa.DataType) -> pa.DataType:
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """A type to ask for: texts for what looks like a time, and for what was always null."""
     if pa.types.is_list(kind):
-        return pa.list_(_without_times(kind.value_type))
-    return pa.string() if pa.types.is_timestamp(kind) else kind
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(one.name, _plain(one.type)) for one in kind.fields])
+    return pa.string() if pa.types.is_timestamp(kind) or pa.types.is_null(kind) else kind
 
 
 def _grow(tree: dict[str, object], steps: Sequence[Step], leaf: pa.DataType) -> None:

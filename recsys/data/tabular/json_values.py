@@ -26,12 +26,15 @@ def loaded(line: bytes) -> Object | None:
 
 
 def values_at(objects: Sequence[Object], path: str) -> pa.Array:
-    """What stands at a path of every object [R]: single values or lists of them; mixed types become text."""
+    """What stands at a path of every object [R]: single values or, if there is one list, lists of them.
+
+    Mixed types become text, and among lists a single value is a list of one.
+    """
     alone, steps = (Field(path),), steps_of(path) or (Field(path),)
     values = [_value(found, alone if path in found else steps) for found in objects]
     if not any(isinstance(value, list) for value in values):
         return _column(values)
-    lists = [value if isinstance(value, list) else None for value in values]
+    lists = [value if isinstance(value, list | None) else [value] for value in values]
     lengths = np.array([len(value) if value is not None else 0 for value in lists], np.int64)
     elements = _column([one for value in lists if value is not None for one in value])
     return as_lists(lengths, elements, np.array([value is None for value in lists]))

@@ -15,6 +15,7 @@ from recsys.data.tabular.convert import as_number, as_text, as_whole, joined, li
 from recsys.data.tabular.instants import as_instant, by_row_zone
 from recsys.data.tabular.path import as_lists, elements_of, list_of
 from recsys.data.tabular.records import Records, places_in
+from recsys.errors import SourceError
 
 _YES = ("true", "1", "1.0", "yes", "y", "t", "on", "granted")
 """How files say yes; whatever else they say is no consent."""
@@ -174,10 +175,13 @@ class InstantReading(FromInputs):
 
     def read(self, records: Records, fields: Fields) -> Read:
         raw = self.inputs.of(records)
-        if self.zone_column is None:
-            instants = as_instant(raw, self.time_format, self.zone)
-        else:
-            instants = by_row_zone(raw, self.time_format, records.single(self.zone_column))
+        try:
+            if self.zone_column is None:
+                instants = as_instant(raw, self.time_format, self.zone)
+            else:
+                instants = by_row_zone(raw, self.time_format, records.single(self.zone_column))
+        except SourceError as error:
+            raise SourceError(f"{', '.join(sorted(self.inputs.wanted()))}: {error}") from error
         return Read(instants, pc.is_valid(raw))
 
 

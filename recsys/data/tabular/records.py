@@ -52,9 +52,17 @@ class Records:
         return len(self.place)
 
     def single(self, text: str) -> pa.Array:
-        """Single values [M] of a path; null where the file lacks it, or a list holds them that was not taken apart."""
+        """Single values [M] of a path; null where the file lacks it, or a list holds them that was not taken apart.
+
+        Where the path speaks of no list and the file has one, a list of one is its element.
+        """
         column = self.columns.get(text)
-        return pa.nulls(len(self), pa.string()) if column is None or pa.types.is_list(column.type) else column
+        if column is None or (pa.types.is_list(column.type) and list_of(text) is not None):
+            return pa.nulls(len(self), pa.string())
+        if not pa.types.is_list(column.type):
+            return column
+        lengths, elements = elements_of(column)
+        return elements.take(pa.array(np.cumsum(lengths) - 1, mask=lengths != 1))
 
     def lists(self, text: str) -> pa.Array:
         """Lists [M] at a path; a single value is a list of one."""

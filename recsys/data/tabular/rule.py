@@ -15,7 +15,9 @@ from recsys.event import EVENT_SCHEMA, EventType
 EVENT_FIELDS = frozenset(EVENT_SCHEMA.names)
 _NO_CONSTANTS = frozenset({"occurred_at", "event_id"})
 _TYPES = frozenset(event_type.value for event_type in EventType)
-_JOINING = {"event_id": Joining(between="-"), "occurred_at": Joining(between=" ")}
+_JOINING = {"occurred_at": Joining(between=" "), "query": Joining(between=" ", partly=True)}
+_IDS = Joining(between="-")
+_ALONE = Joining(most=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ def readings_of(key: str, columns: Settings, style: Style) -> dict[str, Reading]
             setting,
             EVENT_SCHEMA.field(name).type,
             style=style,
-            joining=_JOINING.get(name, Joining(most=1)),
+            joining=_JOINING.get(name, _IDS if EVENT_SCHEMA.field(name).type == pa.string() else _ALONE),
         )
         for name, setting in columns.items()
         if setting is not None
