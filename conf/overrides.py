@@ -11,26 +11,48 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from conf.source_paths import as_overrides, source_paths
+
 
 def check_command_line(config_name: str) -> str | None:
     """Why the command line does not compose with `conf/<config_name>.yaml`, with what exists instead; None if it does.
 
-    Rewrites `sys.argv` where Hydra would misread it: see `_quoted`.
+    Rewrites `sys.argv` where Hydra would misread it: see `_quoted`; and where paths stand in it: see
+    `conf/source_paths.py`.
     """
-    sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
-    return _problem(config_name, _overrides(sys.argv[1:]))
+    given = [_quoted(argument) for argument in sys.argv[1:]]
+    paths = source_paths(_positional(given)[0])
+    for path in paths:
+        given.reverse()
+        given.remove(path)
+        given.reverse()
+    sys.argv[1:] = given
+    if problem := _problem(config_name, _overrides(given)):
+        return problem
+    try:
+        sys.argv[1:] += as_overrides(paths, _composed(config_name, _overrides(given)), config_name)
+    except ValueError as refused:
+        return str(refused)
+    return None
 
 
 def _overrides(arguments: list[str]) -> list[str]:
     """The overrides among the arguments; a folder given with --config-dir is searched for choices, too."""
+    positional, config_dir = _positional(arguments)
+    more = [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"] if config_dir else []
+    return [*positional, *more]
+
+
+def _positional(arguments: list[str]) -> tuple[list[str], str | None]:
+    """The arguments that are no options of Hydra, and the value of --config-dir."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     for long, short in (("dir", "-cd"), ("name", "-cn"), ("path", "-cp")):
         parser.add_argument(f"--config-{long}", short)
     parser.add_argument("--cfg", "-c")
     parser.add_argument("--package", "-p")
+    parser.add_argument("--info", "-i", nargs="?")
     known, rest = parser.parse_known_args(arguments)
-    more = [f"hydra.searchpath=[file://{Path(known.config_dir).absolute()}]"] if known.config_dir else []
-    return [*(argument for argument in rest if not argument.startswith("-")), *more]
+    return [argument for argument in rest if not argument.startswith("-")], known.config_dir
 
 
 def _quoted(argument: str) -> str:
@@ -43,8 +65,7 @@ def _quoted(argument: str) -> str:
 def _problem(config_name: str, overrides: list[str]) -> str | None:
     """Why these overrides do not compose, with what could have been meant; None if they do."""
     try:
-        with hydra.initialize_config_module("conf", version_base="1.3"):
-            hydra.compose(config_name, overrides)
+        _composed(config_name, overrides)
         return None
     except HydraException as error:
         lines = [line for line in str(error).splitlines() if "full_key" not in line]
@@ -52,6 +73,11 @@ def _problem(config_name: str, overrides: list[str]) -> str | None:
         return "\n".join([*(line for line in lines if "+" not in line or not keys), *keys])
     finally:
         GlobalHydra.instance().clear()
+
+
+def _composed(config_name: str, overrides: list[str]) -> Any:
+    with hydra.initialize_config_module("conf", version_base="1.3"):
+        return hydra.compose(config_name, overrides)
 
 
 def _existing_keys(config_name: str, overrides: list[str]) -> list[str]:

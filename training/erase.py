@@ -1,0 +1,54 @@
+"""`python -m training.erase log=FOLDER shopper=user:ID`: remove a shopper from an event log for good."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from recsys.clock import SystemClock
+from recsys.errors import ConfigError
+from recsys.log.erase import Named, erase
+from recsys.log.reader import EventLog
+from training.command import command
+from training.report import accounted
+
+
+def erase_shopper(config: DictConfig) -> None:
+    """Erase, and say what went and what is left to do."""
+    if config.log is None or config.shopper is None:
+        raise ConfigError("say what to erase where: log=FOLDER shopper=user:ID (or shopper=anonymous:ID)")
+    folder, console = Path(config.log).absolute(), Console()
+    receipt = erase(folder, Named.parse(str(config.shopper)), clock=SystemClock())
+    console.print(
+        f"erased {receipt.events:,} events and {receipt.quarantined:,} refused rows; {receipt.blanked:,} rows of "
+        f"others lost an anonymous id; {receipt.files_rewritten:,} files of the log and {receipt.cache_files:,} of its "
+        "cache were replaced or removed"
+    )
+    if not receipt.events + receipt.blanked + receipt.quarantined:
+        console.print("no row was theirs; rows that come later are kept out", style="yellow")
+    console.print(accounted(EventLog(folder).summary))
+    console.print(f"receipt: {sorted((folder / 'receipts').iterdir())[-1]}", highlight=False, soft_wrap=True)
+    for other in sorted(path.parent for path in folder.parent.glob("*/manifest.json") if path.parent != folder):
+        console.print(
+            f"not touched: {other}; if it holds the shopper, erase there, too", style="yellow", soft_wrap=True
+        )
+    console.print("models and bundles that were trained before are not changed: train again")
+
+
+def main() -> None:
+    """Entry point. The id is quoted, so that Hydra takes it as it stands."""
+    sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
+    command("erase", erase_shopper)
+
+
+def _quoted(argument: str) -> str:
+    key, separator, text = argument.partition("=")
+    if key != "shopper" or not separator or text[:1] in ("'", '"'):
+        return argument
+    escaped = text.replace("'", "\\'")
+    return f"{key}='{escaped}'"
+
+
+if __name__ == "__main__":
+    main()
