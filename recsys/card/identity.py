@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from recsys.card.ids import Numbering, hashes_of
+from recsys.card.arrays import distinct
+from recsys.card.ids import Numbering, coded, hashes_of
 from recsys.card.keys import MOST_KEYS, KeyTable
 from recsys.card.piece import Piece, is_of
 from recsys.clock import DAY
@@ -67,7 +68,7 @@ class IdentityMeasure:
         if both.any():
             users, _, _ = self._users.numbers(pa.chunked_array([user.filter(pa.array(both))]))
             visitors, _, _ = self._visitors.numbers(pa.chunked_array([visitor.filter(pa.array(both))]))
-            self._links.rows(np.unique((visitors.astype(np.uint64) << _USER_BITS) | users.astype(np.uint64)))
+            self._links.rows(distinct((visitors.astype(np.uint64) << _USER_BITS) | users.astype(np.uint64)))
 
     def _add_sessions(self, acts: Piece, user: pa.Array, visitor: pa.Array) -> None:
         session = acts.column("session_id")
@@ -75,18 +76,19 @@ class IdentityMeasure:
         if not stated.any():
             return
         key, place = _hashed(session.filter(pa.array(stated)))
-        kept = self._sessions.sampled(key)[place]
-        rows = np.flatnonzero(stated)[kept]
-        key, place = np.unique(key[place[kept]], return_inverse=True)
-        row = self._sessions.rows(key)
+        sampled = self._sessions.sampled(key)
+        known = distinct(key[sampled])
+        at = np.append(self._sessions.rows(known), 0)[np.searchsorted(known, key)]
+        kept = sampled[place]
+        rows, row = np.flatnonzero(stated)[kept], at[place[kept]]
         column = self._sessions.column
-        np.minimum.at(column["first"], row[place], acts.time[rows])
-        np.maximum.at(column["last"], row[place], acts.time[rows])
+        np.minimum.at(column["first"], row, acts.time[rows])
+        np.maximum.at(column["last"], row, acts.time[rows])
         for name, owner in (("user", user), ("visitor", visitor)):
             owned = np.flatnonzero(_valid(owner)[rows])
             if len(owned):
                 who, which = _hashed(owner.take(pa.array(rows[owned])))
-                self._own(name, row[place[owned]], who.view(np.int64)[which])
+                self._own(name, row[owned], who.view(np.int64)[which])
         self._sessions.thin()
 
     def _own(self, name: str, row: np.ndarray, who: np.ndarray) -> None:
@@ -123,5 +125,5 @@ def _valid(column: pa.Array) -> np.ndarray:
 
 def _hashed(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Hashes of the distinct texts and, for every row of `column` [N] (no nulls), which one it is."""
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    return hashes_of(coded.dictionary), coded.indices.to_numpy()
+    texts, place = coded(column)
+    return hashes_of(texts), place

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from recsys.card.growing import grown
+from recsys.card.arrays import grown
 
 NONE = -1
 _BLOCK = 1 << 14
@@ -54,6 +54,22 @@ def _hashed(raw: np.ndarray, begin: np.ndarray, length: np.ndarray) -> np.ndarra
     return folded
 
 
+def coded(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """The different texts of a column [N], and which of them each row holds, int64, -1 for null."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+        return column.dictionary, _codes(column)
+    code = _codes(column)
+    used = np.flatnonzero(np.bincount(code + 1, minlength=len(column.dictionary) + 1)[1:])
+    place = np.full(len(column.dictionary) + 1, NONE, np.int64)
+    place[used] = np.arange(len(used))
+    return column.dictionary.take(pa.array(used)), place[code]  # a filtered column keeps texts that no row holds
+
+
+def _codes(column: pa.DictionaryArray) -> np.ndarray:
+    return np.asarray(column.indices.fill_null(NONE).to_numpy(zero_copy_only=False).astype(np.int64))
+
+
 class Numbering:
     """Gives every id a number, from 0 in the order in which ids first come; about 20 bytes for each."""
 
@@ -73,11 +89,9 @@ class Numbering:
 
     def numbers(self, column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
         """Number of every id, [N] int64, -1 for null; and the ids among them that are new: numbers and texts."""
-        whole = column.combine_chunks()
-        coded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
-        number, fresh = self._known_or_new(hashes_of(coded.dictionary))
-        place = coded.indices.fill_null(len(number)).to_numpy()
-        return np.append(number, NONE)[place], number[fresh], coded.dictionary.take(pa.array(fresh))
+        texts, place = coded(column.combine_chunks())
+        number, fresh = self._known_or_new(hashes_of(texts))
+        return np.append(number, NONE)[place], number[fresh], texts.take(pa.array(fresh))
 
     def find(self, texts: pa.Array) -> np.ndarray:
         """Number of each of `texts` [N], -1 for one never met; int64."""

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.card.growing import grown
+from recsys.card.arrays import distinct, grown
 from recsys.card.piece import Crowd, Piece, changes, run_lengths
 from recsys.clock import DAY, HOUR, MINUTE
 
 _EXAMPLES = 5
+_ITEM_BITS = np.uint64(32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +84,16 @@ class PaceMeasure:
             self._raise(name, who, at // unit)
         hours = changes(who, at // HOUR)
         self._raise("hours_a_day", who[hours], at[hours] // DAY)
-        some = np.flatnonzero(acts.item >= 0)
-        day = acts.time[some] // DAY
-        order = np.lexsort((acts.item[some], day, acts.shopper[some]))
-        some, day = some[order], day[order]
-        distinct = changes(acts.shopper[some], day, acts.item[some])
-        self._raise("items_a_day", acts.shopper[some][distinct], day[distinct])
+        self._add_items(acts)
+
+    def _add_items(self, acts: Piece) -> None:
+        """Take in how many different items each shopper acted on in each date."""
+        dates = acts.heads(acts.time // DAY)
+        date = np.repeat(np.arange(len(dates)), run_lengths(dates, len(acts)))
+        some = acts.item >= 0
+        pair = distinct((date[some].astype(np.uint64) << _ITEM_BITS) | acts.item[some].astype(np.uint64))
+        items = np.bincount((pair >> _ITEM_BITS).astype(np.int64), minlength=len(dates))
+        np.maximum.at(self._peaks["items_a_day"], acts.shopper[dates], items.astype(np.int32))
 
     def _raise(self, name: str, who: np.ndarray, period: np.ndarray) -> None:
         """Take in how often each shopper occurs in each period, where that is more than ever before."""

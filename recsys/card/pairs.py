@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.card.growing import grown
+from recsys.card.arrays import distinct, grown
 from recsys.card.keys import MOST_KEYS, KeyTable, sampling_rank
 from recsys.card.piece import Crowd, Piece
 from recsys.card.sketch import Sketch, Spread
@@ -62,7 +62,7 @@ class PairsMeasure:
         rank = self._rank[interactions.shopper]
         self._interactions += np.bincount(rank, minlength=_RANKS)
         some = interactions.where(rank >= self._pairs.level)
-        self._pairs.rows(np.unique(_keys(some)))
+        self._pairs.rows(distinct(_keys(some)))
         bought = some.of_type(EventType.PURCHASE)
         if len(bought):
             self._add_purchases(bought)

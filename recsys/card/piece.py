@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys.card.growing import grown
+from recsys.card.arrays import grown
 from recsys.card.ids import Numbering
 from recsys.clock import MINUTE
 from recsys.event import INTERACTIONS, EventType

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys.card.arrays import grown
 from recsys.card.cold import Cold
-from recsys.card.growing import grown
 from recsys.card.piece import Crowd, Piece
 from recsys.card.placeholder import crowded_placeholders
 from recsys.card.sketch import Sketch, Spread

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys.card.growing import grown
+from recsys.card.arrays import grown
 from recsys.card.piece import Crowd, Piece
 from recsys.card.sketch import Sketch, Spread
 from recsys.event import EventType

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.card.growing import grown
+from recsys.card.arrays import grown
 from recsys.card.piece import Piece, run_lengths
 from recsys.card.sketch import Sketch, Spread
 from recsys.clock import MINUTE, SECOND

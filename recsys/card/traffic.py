@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.card.piece import Piece, changes, run_lengths
+from recsys.card.arrays import distinct
+from recsys.card.piece import Piece, run_lengths
 from recsys.clock import DAY, HOUR, MINUTE, SECOND
 from recsys.event import EVENT_TYPE_OF_CODE
 from recsys.feature.temporal import HOURS, WEEKDAYS, hour_of, weekday_of
@@ -14,6 +15,7 @@ _CODES = max(EVENT_TYPE_OF_CODE) + 1
 _MOST_CHANNELS = 20
 _TOP_INSTANTS = 5
 _CANDIDATES = 100
+_ITEM_BITS = np.uint64(32)
 _NO_CHANNEL = "not stated"
 
 
@@ -132,11 +134,11 @@ class TrafficMeasure:
 def _repeats(acts: Piece) -> int:
     """Acts on an item that say again what another act of the same moment says."""
     heads = acts.moments()
-    shared = np.repeat(run_lengths(heads, len(acts)) > 1, run_lengths(heads, len(acts))) & (acts.item >= 0)
-    rows = np.flatnonzero(shared)
-    keys = [column[rows] for column in (acts.shopper, acts.time, acts.type, acts.item)]
-    order = np.lexsort(keys)
-    return len(rows) - len(changes(*(key[order] for key in keys)))
+    size = run_lengths(heads, len(acts))
+    moment = np.repeat(np.arange(len(heads)), size)
+    rows = np.flatnonzero((size[moment] > 1) & (acts.item >= 0))
+    kind = (moment[rows] * _CODES + acts.type[rows]).astype(np.uint64)
+    return len(rows) - len(distinct((kind << _ITEM_BITS) | acts.item[rows].astype(np.uint64)))
 
 
 def _ranked(counts: Counter[int]) -> list[tuple[int, int]]:

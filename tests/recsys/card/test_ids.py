@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.card.ids import Numbering, hashes_of
+from recsys.card.ids import Numbering, coded, hashes_of
 
 IDS = st.lists(st.one_of(st.none(), st.text(max_size=30)), max_size=20)
 
@@ -52,3 +52,12 @@ def test_near_texts_are_told_apart_and_dictionaries_are_read() -> None:
     assert len(np.unique(hashes_of(pa.array(near)))) == len(set(near))
     coded = pa.chunked_array([pa.array(["b", "a", "b"]).dictionary_encode()])
     assert Numbering().numbers(coded)[0].tolist() == [0, 1, 0]
+
+
+def test_texts_that_a_filtered_column_only_remembers_are_no_ids() -> None:
+    remembered = pa.array(["gone", "b", None, "a", "b"]).dictionary_encode().slice(1)
+    texts, place = coded(remembered)
+    assert (texts.to_pylist(), place.tolist()) == (["b", "a"], [0, -1, 1, 0])
+    numbering = Numbering()
+    assert numbering.numbers(pa.chunked_array([remembered]))[0].tolist() == [0, -1, 1, 0]
+    assert len(numbering) == 2

@@ -7,6 +7,7 @@ from recsys.card.card import DataCard
 from training.card.plots.style import INK, SCALE, canvas
 
 _DARK = 0.55
+_LEAST_COLUMNS = 8
 
 
 def coverage(card: DataCard) -> Figure | None:
@@ -19,6 +20,7 @@ def coverage(card: DataCard) -> Figure | None:
     share = np.array([[found.share(field, name) for field in fields] for name in types])
     picture, (axis,) = canvas(height=1.4 + 0.42 * len(types))
     axis.pcolormesh(share, cmap=SCALE, vmin=0, vmax=1.15, edgecolors="white", linewidth=2)
+    axis.set_xlim(0, max(len(fields), _LEAST_COLUMNS))
     axis.invert_yaxis()
     for (row, column), value in np.ndenumerate(share):
         text = "" if value == 0 else "100" if value == 1 else f"{100 * value:.0f}" if value < 0.995 else "> 99"

@@ -18,6 +18,7 @@ _MINUTE_LABELS = (
     *("0 s", "≤ 30 s", "≤ 1 min", "≤ 2 min", "≤ 5 min", "≤ 10 min", "≤ 20 min", "≤ 30 min", "≤ 1 h", "≤ 2 h", "≤ 4 h"),
     "more",
 )
+_ENOUGH = 20
 _DURATIONS_S = {
     "1 s": 1,
     "1 min": 60,
@@ -42,19 +43,18 @@ class Panel:
 
 def sessions(card: DataCard) -> Figure | None:
     """Sessions by acts and minutes, baskets, and moments of shoppers."""
-    panels = [panel for panel in _panels(card) if panel.spread.count]
+    panels = [panel for panel in _panels(card) if sum(count > 0 for count in panel.spread.bars.count) > 1]
     if not panels:
         return None
-    rows = (len(panels) + 1) // 2
-    picture, axes = canvas(rows, 2, height=3.1 * rows)
-    for axis, panel in zip(axes, panels, strict=False):
+    columns = 2 if len(panels) == 4 else len(panels)
+    rows = len(panels) // columns
+    picture, axes = canvas(rows, columns, height=3.1 * rows)
+    for axis, panel in zip(axes, panels, strict=True):
         _bars(axis, panel.spread, panel.labels)
         axis.set_title(panel.title)
         axis.set_xlabel(panel.unit)
         axis.set_ylabel("%")
-        note(axis, f"median {panel.say(panel.spread.median)}, 99% up to {panel.say(panel.spread.p99)}")
-    for axis in axes[len(panels) :]:
-        axis.set_axis_off()
+        note(axis, f"median {panel.say(panel.spread.median)}\n99% up to {panel.say(panel.spread.p99)}")
     return picture
 
 
@@ -75,16 +75,16 @@ def _bars(axis: Axes, spread: Spread, labels: Sequence[str]) -> None:
     share = 100 * np.array(spread.bars.count[shown]) / spread.count
     axis.bar(range(len(share)), share, color=MAIN, width=0.85)
     axis.set_xticks(range(len(share)), labels[shown], rotation=40, ha="right", rotation_mode="anchor", fontsize=8.5)
-    axis.set_ylim(0, 1.18 * share.max())
+    axis.set_ylim(0, 1.25 * share.max())
     axis.grid(axis="x", visible=False)
 
 
 def gaps(card: DataCard) -> Figure | None:
     """Time between moments of one shopper, and until the same item is bought again; None without times."""
     panels = []
-    if card.rhythm is not None and card.rhythm.gap_s.count:
+    if card.rhythm is not None and card.rhythm.gap_s.count >= _ENOUGH:
         panels.append(("Between two moments of a shopper", card.rhythm.gap_s, 1.0))
-    if card.pairs.gap_days is not None and card.pairs.gap_days.count:
+    if card.pairs.gap_days is not None and card.pairs.gap_days.count >= _ENOUGH:
         panels.append(("Until a shopper buys the same item again", card.pairs.gap_days, 86_400.0))
     if not panels:
         return None
@@ -98,7 +98,7 @@ def gaps(card: DataCard) -> Figure | None:
         axis.set_xticks(list(ticks.values()), list(ticks))
         axis.axvline(spread.median * unit_s, color=MUTED, linestyle=":", linewidth=1.3)
         note(axis, f"median {duration(spread.median * unit_s)}", where=(0.98, 0.98))
-    if card.rhythm is not None and card.rhythm.gap_s.count:
+    if card.rhythm is not None and card.rhythm.gap_s.count >= _ENOUGH:
         axes[0].axvline(SESSION_GAP / SECOND, color=ACCENT, linestyle="--", linewidth=1.3)
         axes[0].annotate(
             f"session ends\nafter {duration(SESSION_GAP / SECOND)}",
@@ -109,7 +109,7 @@ def gaps(card: DataCard) -> Figure | None:
             ha="right",
             color=ACCENT,
         )
-    if card.pairs.purchases:
+    if card.pairs.repeats >= _ENOUGH:
         axes[-1].set_xlabel(f"{ratio(card.pairs.repeats, card.pairs.purchases)} of the purchases repeat one")
     return picture
 
@@ -178,7 +178,7 @@ def prices(card: DataCard) -> Figure | None:
         axis, each = axes[0], card.prices.each
         _steps(axis, each)
         axis.set_title("Prices")
-        axis.set_xlabel(", ".join(name for name in card.prices.currencies))
+        axis.set_xlabel("price, currency " + ", ".join(card.prices.currencies))
         axis.set_ylabel("%")
         axis.xaxis.set_major_formatter(lambda value, _: figure(value))
         axis.axvline(each.median, color=MUTED, linestyle=":", linewidth=1.3)

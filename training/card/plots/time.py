@@ -1,18 +1,24 @@
 """Pictures of when things happen."""
 
+from collections.abc import Callable
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from recsys.card.card import DataCard
+from recsys.card.cold import Cold
 from recsys.card.findings.signal import empty_dates
 from recsys.clock import DAY
 from recsys.feature.temporal import HOURS, local_time
 from training.card.calendar import Calendar, calendar_of
 from training.card.plots.style import ACCENT, MAIN, MUTED, SCALE, SERIES, canvas, date_axis, few_ticks, thousands
+from training.card.words import percent
 
 _MOST_TYPES = 7
 _FEW_DAYS = 21
+_LEAST_DATES = 3
+_NEWCOMERS = (MAIN, SERIES[2])
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -101,35 +107,51 @@ def week(card: DataCard) -> Figure | None:
 
 def newcomers(card: DataCard) -> Figure | None:
     """When items and shoppers are first seen, and what that means after the cut-off; None without times."""
-    if card.cold_items is None or card.cold_shoppers is None or not card.cold_items.first_days:
+    items, shoppers = card.cold_items, card.cold_shoppers
+    if items is None or shoppers is None:
         return None
-    figure, (growth, shares) = canvas(1, 2, widths=(1.6, 1.0))
-    for name, cold, color in (("items", card.cold_items, MAIN), ("shoppers", card.cold_shoppers, SERIES[2])):
-        days = np.array(sorted(cold.first_days), np.int64)
-        seen = np.cumsum([cold.first_days[day] for day in days.tolist()])
-        growth.step(
-            np.append(days, days[-1] + 1),
-            100 * np.append(seen, seen[-1]) / seen[-1],
-            where="post",
-            color=color,
-            label=name,
-        )
-    growth.axvline(cutoff_day(card), color=ACCENT, linestyle="--", linewidth=1.3, label="cut-off")
-    growth.set_title("Seen so far")
-    growth.set_ylabel("% of all that are ever seen")
-    growth.set_ylim(0, 103)
-    growth.legend(loc="lower right", frameon=True, facecolor="white", edgecolor="none", framealpha=0.9)
-    date_axis(growth, most=7)
-    bars = {
-        "acts of\nnew shoppers": card.cold_shoppers.event_share,
-        "new shoppers": card.cold_shoppers.share,
-        "interactions\nwith new items": card.cold_items.event_share,
-        "new items": card.cold_items.share,
-    }
-    drawn = shares.barh(list(bars), [100 * share for share in bars.values()], color=[SERIES[2]] * 2 + [MAIN] * 2)
-    shares.bar_label(drawn, fmt="%.2g%%", padding=3, color=MUTED)
-    shares.set_title("Cold after the cut-off")
-    shares.set_xlabel("%")
-    shares.set_xlim(0, max(1.0, 125 * max(bars.values())))
-    shares.grid(axis="y", visible=False)
+    draws: list[Callable[[Axes], None]] = []
+    if min(len(items.first_days), len(shoppers.first_days)) >= _LEAST_DATES:
+        draws.append(lambda axis: _growth(axis, card, {"items": items, "shoppers": shoppers}))
+    if shoppers.events:
+        draws.append(lambda axis: _cold(axis, items, shoppers))
+    if not draws:
+        return None
+    figure, axes = canvas(1, len(draws), widths=(1.6, 1.0)[: len(draws)])
+    for axis, draw in zip(axes, draws, strict=True):
+        draw(axis)
     return figure
+
+
+def _growth(axis: Axes, card: DataCard, seen: dict[str, Cold]) -> None:
+    """Share of all that are ever seen, by date."""
+    for (name, cold), color in zip(seen.items(), _NEWCOMERS, strict=True):
+        days = np.array(sorted(cold.first_days), np.int64)
+        so_far = np.cumsum([cold.first_days[day] for day in days.tolist()])
+        ends = np.append(days, days[-1] + 1)
+        axis.step(ends, 100 * np.append(so_far, so_far[-1]) / so_far[-1], where="post", color=color, label=name)
+    low, high = axis.get_xlim()
+    if low <= cutoff_day(card) <= high:
+        axis.axvline(cutoff_day(card), color=ACCENT, linestyle="--", linewidth=1.3, label="cut-off")
+    axis.set_title("Seen so far")
+    axis.set_ylabel("% of all that are ever seen")
+    axis.set_ylim(0, 103)
+    axis.legend(loc="lower right", frameon=True, facecolor="white", edgecolor="none", framealpha=0.9)
+    date_axis(axis, most=7)
+
+
+def _cold(axis: Axes, items: Cold, shoppers: Cold) -> None:
+    """Shares of what comes after the cut-off that are new there."""
+    shares = {
+        "acts of\nnew shoppers": shoppers.event_share,
+        "new shoppers": shoppers.share,
+        "interactions\nwith new items": items.event_share,
+        "new items": items.share,
+    }
+    colors = [_NEWCOMERS[1]] * 2 + [_NEWCOMERS[0]] * 2
+    drawn = axis.barh(list(shares), [100 * share for share in shares.values()], color=colors)
+    axis.bar_label(drawn, [percent(share) for share in shares.values()], padding=3, color=MUTED)
+    axis.set_title("Cold after the cut-off")
+    axis.set_xlabel("%")
+    axis.set_xlim(0, max(1.0, 125 * max(shares.values())))
+    axis.grid(axis="y", visible=False)
