@@ -21,10 +21,13 @@ class Windows:
 
     @classmethod
     def over(cls, stream: TokenStream, *, length: int, context: int, asked_from: np.ndarray | None = None) -> "Windows":
-        """Cut each sequence into windows of at most `length` events (query tokens come on top, so that a window has as
-        many moments as a question has), before query tokens or moments; each window after the first repeats about
-        `context` tokens of what came before as history, fewer where a long moment needs the room. Moments before
-        instant `asked_from` [S] of their sequence are history only.
+        """Cut each sequence into windows, before query tokens or moments. A window goes on while less than `length`
+        events lie before a cut (query tokens come on top), so that it has as many moments as a question has; its last
+        moment may reach over. Each window after the first repeats about `context` tokens of what came before as
+        history. Moments before instant `asked_from` [S] of their sequence are history only.
+
+        Where a cut lies depends on nothing but what is before it: how much history a question is shown must not tell
+        how large the basket is that it asks for.
         """
         pieces = [
             _windows(stream, first, last, length, context, None if asked_from is None else asked_from[first:last])
@@ -79,12 +82,13 @@ class _Cutter:
         rows: list[tuple[int, int, int]] = []
         for number in chosen.tolist():
             first, last, target = int(start[number]), int(start[number + 1]), int(target_from[number])
+            begin, from_the_beginning = first, events[target] - events[first] < self._length
             while target < last:
-                after = int(border[np.searchsorted(border, target, side="right")])
-                room = int(np.searchsorted(events, events[after] - self._length))
-                begin = int(border[np.searchsorted(border, max(first, target - self._context, room))])
-                full = int(np.searchsorted(events, events[begin] + self._length, side="right")) - 1
-                end = last if full >= last else int(border[np.searchsorted(border, full, side="right") - 1])
+                if not from_the_beginning:
+                    room = int(np.searchsorted(events, events[target] - self._length, side="right"))
+                    begin = int(border[np.searchsorted(border, max(first, target - self._context, room))])
+                full = int(np.searchsorted(events, events[begin] + self._length))
+                end = last if full >= last else int(border[np.searchsorted(border, full)])
                 rows.append((begin, end, target))
-                target = end
+                target, from_the_beginning = end, False
         return np.array(rows, np.int64).reshape(-1, 3)

@@ -41,7 +41,8 @@ def test_every_event_is_a_target_once_an_epoch_and_of_its_own_moment(
     loader = Loader.of(histories(*shoppers), spec(max_length=length), batch_tokens=batch_tokens, context=context)
     seen = []
     for batch in loader.epoch(seed=0, epoch=0):
-        assert int((batch.valid & ~batch.is_query).sum(1).max()) <= length
+        assert int((batch.valid & ~batch.is_query).sum(1).max()) < length + max(map(max, filter(None, sizes)))
+        assert int(batch.position.max()) < length, "as many moments as a question has"
         assert bool(batch.is_query.flatten()[batch.query].all())
         for row, instant, target in pairs(batch):
             assert (target % 10_000 - 1) // 100 + 1 == instant, "a target is asked for at its own instant"

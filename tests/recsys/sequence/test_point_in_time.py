@@ -6,6 +6,7 @@ leaks. Of the events at the instant itself only their channel and device are sha
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +41,22 @@ from tests.recsys.sequence.random_logs import (
 LAST = 7
 EVENTS = st.lists(happenings(1, LAST), max_size=10)
 AT = st.integers(2, LAST)
+SALES = st.lists(happenings(1, LAST, st.just(EventType.PURCHASE)).filter(lambda event: event.item > 0), max_size=10)
 SPEC = everything_on(max_length=60, memory=80)
 
 
-def example_at(events: list[Happening], at: int) -> dict[str, list[object]]:
+BASKET = [Happening(3, item, EventType.PURCHASE, 1.0, 8.0, 8.0, 0, 0, 5, (1, 2)) for item in (1, 2, 2)]
+PAST = [Happening(at, 1, EventType.PURCHASE, 1.0, 1.0, 2.0, 0, 0, 0, (0, 0)) for at in (1, 1, 2)]
+
+
+def example_at(events: list[Happening], at: int, length: int = 60, context: int = 10) -> dict[str, list[object]]:
     """All that training shows the question at `at`: its own token, and every token that it may look at."""
-    loader = Loader.of(histories_of(events, []), SPEC, batch_tokens=10_000, context=10)
+    spec = replace(SPEC, max_length=length)
+    loader = Loader.of(histories_of(events, []), spec, batch_tokens=10_000, context=context)
     batch = loader.load(np.arange(len(loader.windows)))
-    asking = (batch.is_query & (batch.time == at * UNIT)).nonzero()
-    [(row, column)] = asking.tolist()
+    width = batch.time.shape[1]
+    asking = [query for query in batch.query.tolist() if batch.time.flatten()[query] == at * UNIT]
+    row, column = divmod(asking[0], width)  # a long moment is asked about more than once
     seen = batch.attention_mask()[row, 0, column]
     columns = {"item": batch.item, "type": batch.type, "time": batch.time, "position": batch.position}
     columns |= {f"feature {name}": values for name, values in batch.features.items()}
@@ -79,6 +87,16 @@ def test_no_event_at_or_after_an_instant_changes_the_training_example_of_that_in
     assert_that_nothing_leaks(past, [[], future, other], at)
 
 
+@settings(max_examples=120)
+@given(past=SALES, basket=st.integers(0, 5), future=SALES, at=AT, length=st.integers(2, 5), context=st.integers(1, 4))
+def test_where_windows_are_cut_tells_nothing_of_what_comes(
+    past: list[Happening], basket: int, future: list[Happening], at: int, length: int, context: int
+) -> None:
+    example = partial(example_at, length=length, context=context)
+    larger = [replace(event, at=at, item=1) for event in BASKET for _ in range(basket)]
+    assert_that_nothing_leaks(past, [[], larger, [*larger, *future]], at, example)
+
+
 @settings(max_examples=60)
 @given(past=EVENTS, future=EVENTS, at=AT, seed=st.randoms(use_true_random=False))
 def test_the_order_in_which_a_basket_is_stored_changes_no_feature_of_anybody(
@@ -90,10 +108,6 @@ def test_the_order_in_which_a_basket_is_stored_changes_no_feature_of_anybody(
     seed.shuffle(shuffled)  # type: ignore[attr-defined]
     one, two = (example_at(events, at) for events in (log, shuffled))
     assert sorted(map(repr, zip(*one.values(), strict=True))) == sorted(map(repr, zip(*two.values(), strict=True)))
-
-
-BASKET = [Happening(3, item, EventType.PURCHASE, 1.0, 8.0, 8.0, 0, 0, 5, (1, 2)) for item in (1, 2, 2)]
-PAST = [Happening(at, 1, EventType.PURCHASE, 1.0, 1.0, 2.0, 0, 0, 0, (0, 0)) for at in (1, 1, 2)]
 
 
 def counting(before: np.ufunc) -> TokenFeature:
