@@ -14,6 +14,7 @@ from recsys.event import INTERACTIONS, EventType
 from recsys.feature.price import medians
 from recsys.feature.spec import FeatureSpec
 from recsys.feature.statistics import Statistics
+from recsys.log.engine import Engine
 from recsys.log.reader import EventLog
 from recsys.metric.evaluation import Case, cases_between
 from recsys.protocols import Target
@@ -70,8 +71,9 @@ class Dataset:
     end: int
 
     @classmethod
-    def of(cls, recipe: Recipe) -> "Dataset":
-        """Read the recipe's log and cut it as the recipe's split says."""
+    def of(cls, recipe: Recipe, engine: Engine | None = None) -> "Dataset":
+        """Read the recipe's log and cut it as the recipe's split says; the `engine` builds the sequences, threads of
+        this process if it is None."""
         log, source = EventLog(recipe.log_folder), recipe.data
         until = recipe.split.vocabulary_until(source.cutoff)
         survey = Survey.of(log, until=until)
@@ -83,7 +85,7 @@ class Dataset:
         catalogue = Catalogue.of_table(log.items(until), survey.items.to_pylist())
         coding = Coding(catalogue, survey.channels, survey.devices)
         key = _digest(log.fingerprint, until, code_digest())
-        histories = gather(log, survey, coding, log.cache_folder / f"histories-{key}")
+        histories = gather(log, survey, coding, log.cache_folder / f"histories-{key}", engine=engine)
         catalogue = _with_usual_prices(catalogue, histories, until)
         category = catalogue.categories(_LEAF)[0]
         features = FeatureSpec(

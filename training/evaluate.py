@@ -20,8 +20,9 @@ def evaluate_bundle(recipe: Recipe, bundle: Path | None, console: Console) -> No
     """Print the table of `bundle` (None: the champion), its crowd statistics counted up to the cut-off only."""
     folder = bundle or _champion(recipe)
     recommender = read_bundle(folder)
-    fingerprint = write_log(recipe.data, recipe.log_folder).fingerprint
-    dataset = Dataset.of(recipe)
+    with recipe.engine as engine:
+        fingerprint = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print).fingerprint
+        dataset = Dataset.of(recipe, engine)
     made_from = recommender.facts["origin"]["data_fingerprint"]
     if made_from != fingerprint or not dataset.catalogue.items.equals(recommender.catalogue.items):
         raise BundleError(

@@ -36,15 +36,17 @@ def run(recipe: Recipe, console: Console) -> Path:
     more up to the log's end, so that a release starts with the latest crowd; the table is from before that.
     """
     recipe = replace(recipe, index=deepcopy(recipe.index), retrieval=deepcopy(recipe.retrieval))  # a run alters them
-    summary = write_log(recipe.data, recipe.log_folder)
-    print_log(summary, recipe.log_folder, console)
-    digest = recipe_digest(recipe.settings, summary.fingerprint)
     tracker = recipe.tracker(outputs=recipe.outputs)
-    if recipe.reuse and (kept := reusable(tracker, digest, console)):
-        return kept
+    with recipe.engine as engine:
+        summary = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print)
+        print_log(summary, recipe.log_folder, console)
+        digest = recipe_digest(recipe.settings, summary.fingerprint)
+        if recipe.reuse and (kept := reusable(tracker, digest, console)):
+            return kept
+        with console.status("surveying the log and gathering everybody's history ..."):
+            dataset = Dataset.of(recipe, engine)
 
     torch.manual_seed(recipe.seed)
-    dataset = Dataset.of(recipe)
     known = facts(recipe.data, recipe.settings, summary.fingerprint, digest)
     with tracker.run(recipe.data.name, flat(recipe.settings), {**known["libraries"], **known["origin"]}):
         validation = dataset.validation(recipe.seed)

@@ -13,7 +13,7 @@ from recsys.clock import to_datetime
 from recsys.protocols import Source
 
 _LIBRARIES = ("attune-recsys", "torch", "numpy", "pyarrow", "faiss-cpu", "safetensors", "hydra-core", "mlflow", "ray")
-_NOT_SHAPING = ("outputs", "reuse", "register", "tracker", "experiment")
+_NOT_SHAPING = ("outputs", "engine", "reuse", "register", "tracker", "experiment")
 
 
 def library_versions() -> dict[str, str]:

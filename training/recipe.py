@@ -1,11 +1,13 @@
 """The recipe: everything a training run is made from, as plain typed values."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recsys.errors import ConfigError
+from recsys.log.engine import Engine
 from recsys.log.writer import log_folder
 from recsys.protocols import Encoder, Index, Loss, Policy, Sampler, Source, Split, Target
 from recsys.retrieval.blend import Blend
@@ -22,6 +24,7 @@ class Recipe:
 
     data: Source
     features: Mapping[str, Any]
+    engine: AbstractContextManager[Engine]
     split: Split
     target: Target
     model: Callable[..., Encoder]
