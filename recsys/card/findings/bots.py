@@ -33,8 +33,8 @@ def bots(checked: Checked) -> Iterator[Finding]:
             for name, words in _LIMITS.items()
             if haste.beyond[name]
         ),
-        remedy="name them with show_ids=true and leave their rows out of the source before ingesting again: a model "
-        "learns their paths as if thousands had walked them",
+        remedy="name them with show_ids=true and leave them out (data=table: rules; or python -m training.erase): a "
+        "model learns their paths as if thousands had walked them",
     )
 
 
@@ -51,7 +51,7 @@ def placeholders(checked: Checked) -> Iterator[Finding]:
                 says=f"{share_text(sum(found.values()), total)} of the events carry {what} ids that stand for nothing",
                 evidence=tuple(f"{text!r}: {count:,} events" for text, count in found.items()),
                 threshold="a usual word for nothing, with over 20 times the events of the average id",
-                remedy=f"leave these {what} ids empty in the source (data=table: null_values), so that strangers are "
+                remedy=f"leave these {what} ids empty in the source (data=table: missing), so that strangers are "
                 "not taken for one",
             )
 

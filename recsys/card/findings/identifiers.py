@@ -107,8 +107,8 @@ def duplicates(checked: Checked) -> Iterator[Finding]:
             says=f"{summary.duplicates:,} rows ({share_text(summary.duplicates, records)}) repeat an event id "
             "and were left out",
             threshold=f"{least:.0%} of the rows",
-            remedy="if they are not the same events sent twice, the id does not tell events apart: name more columns "
-            "in data=table: event_id",
+            remedy="if they are not the same events sent twice, the id does not tell events apart: name more "
+            "columns in it (data=table: columns.event_id)",
         )
     repeats = card.traffic.repeats if card.traffic else 0
     if repeats > least * card.popularity.interactions:
@@ -118,6 +118,6 @@ def duplicates(checked: Checked) -> Iterator[Finding]:
             says=f"{repeats:,} acts ({share_text(repeats, card.popularity.interactions)}) repeat type, item and "
             "instant of another act of the same shopper",
             threshold=f"{least:.0%} of the interactions",
-            remedy="look whether the tracker sends twice; one event id for both (data=table: event_id over these "
-            "columns) leaves the second out",
+            remedy="look whether the tracker sends twice; an event id made of these columns (data=table: "
+            "columns.event_id) leaves the second out",
         )

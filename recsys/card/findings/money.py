@@ -77,7 +77,8 @@ def units(checked: Checked) -> Iterator[Finding]:
             grave=True,
             says=f"the price grows with the quantity (by quantity to the power {prices.line_slope:.2f})",
             threshold=f"a power over {_LINE_SLOPE}; unit prices have 0 or a little less",
-            remedy="divide the price by the quantity in the source: `price` is what one unit cost",
+            remedy="divide it by the quantity in the source (data=table: price: {column: ..., per: quantity}): "
+            "`price` is what one unit cost",
         )
     ratio = prices.to_catalogue
     if ratio is not None and not 1 / _FAR < ratio < _FAR:
@@ -86,7 +87,8 @@ def units(checked: Checked) -> Iterator[Finding]:
             grave=True,
             says=f"prices in the log are {ratio:,.4g} times those in the items' table",
             threshold=f"a factor of {_FAR:.0f}",
-            remedy="one of the two is in hundredths; bring both to the same unit",
+            remedy="one of the two is in hundredths: bring both to the same unit (data=table: price: {column: ..., "
+            "scale: 0.01})",
         )
     currencies = [name for name in prices.currencies if name != NOT_STATED]
     if len(currencies) > 1:
