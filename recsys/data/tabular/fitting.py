@@ -57,10 +57,11 @@ def require(wanted: Sequence[tuple[TableFile, Sequence[Need]]]) -> None:
             faults.setdefault(fault, []).append(file)
     if faults:
         raise SourceError("\n".join(f"{_named(files)} {fault}" for fault, files in faults.items()))
-    for name, count in unseen.items():
-        if count == uncertain:
-            names = sorted({path for file, _ in wanted if not file.certain for path in leaf_paths(file.schema())})
-            _log.warning("no line at the beginning of the files has %s; is it spelt right?", _guess(name, names))
+    nowhere = sorted(name for name, count in unseen.items() if count == uncertain)
+    if nowhere:
+        names = sorted({path for file, _ in wanted if not file.certain for path in leaf_paths(file.schema())})
+        guesses = ", ".join(_guess(name, names) for name in nowhere)
+        _log.warning("no line at the beginning of the files has %s; fine if it comes later or never", guesses)
 
 
 def _missing(schema: pa.Schema, need: Need) -> list[str]:

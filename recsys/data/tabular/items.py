@@ -11,7 +11,7 @@ from recsys.data.tabular.convert import as_text, joined
 from recsys.data.tabular.path import as_lists, elements_of
 from recsys.data.tabular.reading import Fields, FromInputs, Inputs, Read, Reading
 from recsys.data.tabular.records import Records
-from recsys.data.tabular.spelling import Joining, Settings, Style, check_keys, names_of, reading_of
+from recsys.data.tabular.spelling import Joining, Settings, Style, check_keys, each_of, reading_of
 from recsys.event import ITEM_SCHEMA
 
 _NO = ("false", "0", "no", "n", "f")
@@ -147,8 +147,8 @@ def item_mapping_of(
     for name, setting in columns.items():
         if setting is None or name in _BY_THEMSELVES:
             continue
-        several = names_of(setting) if name in _PARTS and not isinstance(setting, Mapping) else ()
-        for number, one in enumerate(several or [setting]):
+        several = name in _PARTS and isinstance(setting, Sequence) and not isinstance(setting, str)
+        for number, one in enumerate(each_of(setting) if several else [setting]):
             part = f"{_PREFIX}{name} {number}" if name in _PARTS else f"{_PREFIX}{name}"
             readings[part] = _reading(f"{key}.{name}", name, one, style)
     named = attributes if isinstance(attributes, Mapping) else {name: name for name in attributes}

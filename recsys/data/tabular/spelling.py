@@ -71,28 +71,28 @@ def check_keys(key: str, names: Iterable[str], known: Iterable[str]) -> None:
             raise ConfigError(f"{key} has no {name!r}; {hint}")
 
 
+def each_of(setting: object) -> Sequence[object]:
+    """One thing or several, as several."""
+    return setting if isinstance(setting, Sequence) and not isinstance(setting, str) else [setting]
+
+
 def names_of(setting: object) -> tuple[str, ...]:
     """One name or several."""
-    found = setting if isinstance(setting, Sequence) and not isinstance(setting, str) else [setting]
-    return tuple(str(name) for name in found)
+    return tuple(str(name) for name in each_of(setting))
 
 
 def _spelt(key: str, setting: object) -> Settings:
     if isinstance(setting, Mapping):
         return {str(name): value for name, value in setting.items()}
-    if not names_of(setting) or not all(isinstance(name, str) for name in _listed(setting)):
+    if not names_of(setting) or not all(isinstance(name, str) for name in each_of(setting)):
         raise ConfigError(f"{key} is {setting!r}; give a column's name, several, or {{column: NAME, ...}}")
     return {"column": setting}
-
-
-def _listed(setting: object) -> Sequence[object]:
-    return setting if isinstance(setting, Sequence) and not isinstance(setting, str) else [setting]
 
 
 def _inputs(key: str, spelt: Settings, joining: Joining) -> Inputs:
     if ("column" in spelt) == ("first" in spelt):
         raise ConfigError(f"{key} needs either column: NAME or first: [NAME, ELSE THIS, ...]")
-    choices = [spelt["column"]] if "column" in spelt else _listed(spelt["first"])
+    choices = [spelt["column"]] if "column" in spelt else each_of(spelt["first"])
     inputs = Inputs(
         choices=tuple(names_of(choice) for choice in choices),
         between=joining.between,

@@ -261,7 +261,10 @@ def test_numbers_in_a_time_column_need_their_unit(tmp_path):
         ({"columns": {k: v for k, v in COLUMNS.items() if k != "user_id"}}, "needs user_id or anonymous_id"),
         ({"columns": {k: v for k, v in COLUMNS.items() if k != "type"}}, "has no event type"),
         ({"constants": {"price": 1.0}}, "gives price both as a column and as a constant"),
-        ({"type_values": {"buy": "bought"}}, r"data\.type_values\.buy is 'bought', which is no type of event here; use one of view, click"),
+        (
+            {"type_values": {"buy": "bought"}},
+            r"data\.type_values\.buy is 'bought', which is no type of event here; use one of view, click",
+        ),
         ({"time_format": "unix"}, "use iso, epoch_s, epoch_ms, epoch_us or a pattern with %"),
         ({"stamp_zone": "Berlin"}, r"data\.stamp_zone is 'Berlin', which is no IANA zone"),
         ({"time_zone": "Mars/Base"}, r"data\.time_zone is 'Mars/Base'"),

@@ -1,10 +1,12 @@
 """What was known of items, and since when: never before it was observed, whatever order observations come in."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest import MonkeyPatch
 
 from recsys.clock import DAY
 from recsys.data.tabular.item_history import EVER, MOST_A_DAY, ItemHistory
@@ -121,13 +123,13 @@ def test_versions_tell_at_every_instant_what_looking_at_all_rows_tells(rows: lis
             latest = [version for version in found if version[0] == item and version[1] <= at]
             told = latest[-1][2:] if latest else (None, None)
             assert told == known_at(rows, item, at)
-    changes = [(one, other) for one, other in zip(found, found[1:], strict=False) if one[0] == other[0]]
+    changes = [(one, other) for one, other in pairwise(found) if one[0] == other[0]]
     assert all(one[2:] != other[2:] for one, other in changes)
 
 
 @given(rows=ROWS, cut=st.integers(0, 14), many=st.booleans())
 def test_in_whatever_order_observations_come_nothing_is_known_early(rows: list[Row], cut: int, many: bool) -> None:
-    with MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("recsys.data.tabular.item_history._COMPACT_ROWS", 0 if many else 1_000)
         found = versions(observed(rows[:cut], *[[row] for row in rows[cut:]]))
     for item, since, brand, price in found:
