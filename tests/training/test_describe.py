@@ -8,8 +8,11 @@ from pathlib import Path
 import hydra
 import pytest
 from mlflow.tracking import MlflowClient
+from omegaconf import OmegaConf
 from rich.console import Console
 
+import conf
+from recsys.card.findings.finding import Thresholds
 from recsys.clock import ManualClock, parse_instant
 from recsys.errors import DataError
 from tests.made_up_shop import START, MadeUpShop
@@ -78,6 +81,13 @@ def test_the_command_describes_ones_own_file_and_says_where_the_card_lies(tmp_pa
     (card,) = (tmp_path / "out" / "cards").iterdir()
     assert str(card) in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.csv", "out"]
+
+
+def test_every_threshold_stands_in_the_settings_with_its_default(tmp_path: Path) -> None:
+    assert order(tmp_path).thresholds == Thresholds()
+    written = OmegaConf.load(Path(conf.__file__).parent / "describe.yaml").thresholds
+    assert set(written) - {"_target_"} == set(Thresholds.__dataclass_fields__)
+    assert order(tmp_path, "thresholds.pace.per_minute=30").thresholds.pace.per_minute == 30
 
 
 @pytest.mark.parametrize(
