@@ -24,9 +24,9 @@ class Lines:
         self.table.add_column(style="dim", width=LABEL, no_wrap=True)
         self.table.add_column(width=WIDTH - LABEL - 2, overflow="fold")
 
-    def add(self, label: str, text: str, *, style: str = "") -> None:
-        """A line of plain text; markup in it is not read."""
-        self.table.add_row(label, Text(text, style))
+    def add(self, label: str, text: str | Text) -> None:
+        """A line; markup in plain text is not read."""
+        self.table.add_row(label, Text(text) if isinstance(text, str) else text)
 
 
 class Distributions:

@@ -29,7 +29,8 @@ _BAR = 10
 
 def title(card: DataCard, summary: LogSummary) -> Iterator[RenderableType]:
     """What it is, from when to when, under which licence."""
-    span = "" if card.traffic is None else f"{summary.first[:10]} to {summary.last[:10]}"
+    days = sorted(card.traffic.days) if card.traffic is not None else []
+    span = f"{np.datetime64(days[0], 'D')} to {np.datetime64(days[-1], 'D')}" if days else ""
     yield ""
     yield Text.assemble((summary.source, "bold"), " " * max(WIDTH - len(summary.source) - len(span), 1), span)
     yield Text(summary.licence, "dim")
@@ -106,7 +107,7 @@ def traffic(card: DataCard) -> Iterator[RenderableType]:
     busiest, quietest = max(range(HOURS), key=hours.__getitem__), min(range(HOURS), key=hours.__getitem__)
     lines.add(
         "hours 0–23",
-        f"{sparkline(hours)}  busiest {busiest:02d}:00, quietest {quietest:02d}:00",
+        Text.assemble((sparkline(hours), INK), f"  busiest {busiest:02d}:00, quietest {quietest:02d}:00"),
     )
     lines.add("clock", f"{card.view.time_zone}; stamps are {_fineness(card)}")
     lines.add("weekdays", "  ".join(f"{day} {sparkline(week)[place]}" for place, day in enumerate(_WEEKDAYS)))
@@ -181,8 +182,8 @@ def popularity(card: DataCard) -> Iterator[RenderableType]:
     yield heading("what is taken")
     taken, pairs = card.popularity, card.pairs
     lines = Lines()
-    top = ", ".join(f"{name} {percent(share)}" for name, share in taken.top.items())
-    lines.add("top items", f"of the interactions, the top {top}")
+    top = ", ".join(f"{name}: {percent(share)}" for name, share in taken.top.items())
+    lines.add("top items", f"share of the interactions that they take; {top}")
     lines.add("Gini", f"{taken.gini:.2f} (0: all items alike; 1: one item takes all)")
     if pairs.purchases:
         again = f"{ratio(pairs.repeats, pairs.purchases)} of the purchases are of an item the shopper had before"
@@ -248,10 +249,11 @@ def _bars_and_rest(shares: dict[str, float]) -> Iterator[RenderableType]:
 def _bars(shares: dict[str, float]) -> Table:
     table = Table.grid(padding=(0, 1, 0, 0))
     for _ in range(_PER_LINE):
-        table.add_column(style="dim", width=18, no_wrap=True)
+        table.add_column(style="dim", width=17, no_wrap=True)
         table.add_column(width=_BAR, no_wrap=True, style=INK)
         table.add_column(justify="right", width=7, no_wrap=True)
-    cells = [(name, bar(share, width=_BAR), percent(share)) for name, share in shares.items()]
+        table.add_column(width=2)
+    cells = [(name, bar(share, width=_BAR), percent(share), "") for name, share in shares.items()]
     for begin in range(0, len(cells), _PER_LINE):
         table.add_row(*(text for cell in cells[begin : begin + _PER_LINE] for text in cell))
     return table
