@@ -16,7 +16,8 @@ def ingest(config: DictConfig) -> None:
     console = Console()
     source = instantiate(config.data, _convert_="all")
     folder = log_folder(source, Path(config.outputs).absolute())
-    print_log(write_log(source, folder, tell=console.print), folder, console)
+    with instantiate(config.engine) as engine:
+        print_log(write_log(source, folder, engine=engine, tell=console.print), folder, console)
 
 
 def main() -> None:

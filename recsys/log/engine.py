@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class Engine(Protocol):
-    """Runs a step on tasks that do not depend on each other."""
+    """Runs a step on tasks that do not depend on each other. A task, a step and a result can be sent to a process."""
 
     def run(self, step: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
         """The results, in the order of the tasks. The first error ends it."""
@@ -38,6 +38,12 @@ class LocalEngine:
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise ConfigError(f"engine.threads is {self.threads}; give at least 1")
+
+    def __enter__(self) -> "LocalEngine":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        pass
 
     def run(self, step: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
         """The results, in the order of the tasks."""

@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys.errors import DataError
-from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA, EventType
+from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, EventType
 from recsys.log.disk import CACHE
-from recsys.log.event_files import pieces
+from recsys.log.event_files import PART, pieces
 from recsys.log.manifest import DataFile, Manifest, read_manifest
 from recsys.log.order import shopper_of, shopper_time_order
+from recsys.log.quarantine import QUARANTINE_FILE_SCHEMA
 from recsys.log.summary import LogSummary
 
 __all__ = ["EventLog", "shopper_of", "shopper_time_order"]
@@ -113,9 +114,12 @@ class EventLog:
         return self._read(self._manifest.items, ITEM_SCHEMA)
 
     def quarantine(self) -> pa.Table:
-        """The refused rows, by `QUARANTINE_SCHEMA`."""
-        tables = [self._read(file, QUARANTINE_SCHEMA) for file in self._manifest.quarantine]
-        return pa.concat_tables([QUARANTINE_SCHEMA.empty_table(), *tables])
+        """The refused rows, by `QUARANTINE_SCHEMA`, in the order of the source."""
+        tables = [self._read(file, QUARANTINE_FILE_SCHEMA) for file in self._manifest.quarantine]
+        table = pa.concat_tables([QUARANTINE_FILE_SCHEMA.empty_table(), *tables])
+        numbers = pa.array([part.number for part in self._manifest.parts], pa.int32())
+        rank = pc.index_in(table[PART], value_set=numbers).to_numpy()
+        return table.take(pa.array(np.argsort(rank, kind="stable"))).drop_columns([PART])
 
     def _pieces(
         self,

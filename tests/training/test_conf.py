@@ -24,7 +24,7 @@ MAINS = [name for name in FILES if "/" not in name]
 ROOMS = {
     "data": "recsys.data",
     "index": "recsys.retrieval.index",
-    **dict.fromkeys(("trainer", "tracker"), "training.{group}"),
+    **dict.fromkeys(("trainer", "tracker", "engine"), "training.{group}"),
     **dict.fromkeys(("store",), "serving.{group}"),
 }
 """Where a group's parts live if not in recsys/<group>/."""
@@ -40,7 +40,7 @@ def composed(main: str, *overrides: str) -> DictConfig:
 def node(name: str) -> DictConfig:
     """The settings of one choice of one group, composed by the main configuration that has the group."""
     group, choice = name.split("/")
-    main = "serve" if group in ("release", "store", "server") else "train"
+    main = {"engine": "ingest", **dict.fromkeys(("release", "store", "server"), "serve")}.get(group, "train")
     chosen = f"{group}='{choice}'"
     if group == "experiment":
         return composed(main, f"+{chosen}" if group not in composed(main) else chosen)
