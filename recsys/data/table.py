@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from logging import getLogger
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -58,15 +59,33 @@ class _Gathered:
     reading: int = 0
     read: set[str] = field(default_factory=set)
     history: ItemHistory = field(default_factory=ItemHistory)
+    lock: Lock = field(default_factory=Lock)
 
     def __reduce__(self) -> tuple[type["_Gathered"], tuple[()]]:
         return _Gathered, ()
 
     def begin(self, files: str) -> int:
         """A ticket for adding to what is known of these files; of other files everything is forgotten."""
-        if files != self.files:
-            self.files, self.reading, self.read, self.history = files, self.reading + 1, set(), ItemHistory()
-        return self.reading
+        with self.lock:
+            if files != self.files:
+                self.files, self.reading, self.read, self.history = files, self.reading + 1, set(), ItemHistory()
+            return self.reading
+
+    def add(self, ticket: int, origin: str, described: pa.Table, before: int) -> None:
+        """Take in what accepted events of a file say of their items; `before` is added to the rows' numbers."""
+        with self.lock:
+            if ticket != self.reading or origin in self.read:
+                return
+            time = np.asarray(described["time"].combine_chunks())
+            order = np.asarray(described["row"].combine_chunks()) + before
+            said = described.drop_columns(["item_id", "time", "row"])
+            self.history.observe(described["item_id"].combine_chunks(), time, order, said)
+
+    def finish(self, ticket: int, origin: str) -> None:
+        """A file was read to its end."""
+        with self.lock:
+            if ticket == self.reading:
+                self.read.add(origin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,17 +218,14 @@ class TableSource:
         mapping = self._event_mapping()
         latest = self.clock.now() + DAY
         ticket = self._gathered.begin(state)
-        known = file.origin in self._gathered.read
         events = rows = 0
         for block in file.blocks(mapping.wanted()):
             mapped = mapping.read(block, latest=latest)
-            if not known and ticket == self._gathered.reading:
-                _observe(self._gathered.history, mapped.described, number << ORDER_BITS)
+            self._gathered.add(ticket, file.origin, mapped.described, number << ORDER_BITS)
             _warn_if_useless(mapped.chunk, rows, events)
             events, rows = events + mapped.chunk.events.num_rows, rows + mapped.chunk.rows_in
             yield mapped.chunk
-        if ticket == self._gathered.reading:
-            self._gathered.read.add(file.origin)
+        self._gathered.finish(ticket, file.origin)
 
     def _event_files(self) -> list[TableFile]:
         return open_files(names_of(self.files), self._dialect(self.delimiter, self.header))
@@ -287,14 +303,6 @@ def _state_of(files: Sequence[TableFile]) -> str:
     """What the file system says of files: equal states mean that none was touched in between."""
     stats = [(file, file.path.stat()) for file in files]
     return "\n".join(f"{file.origin} {file.path} {stat.st_size} {stat.st_mtime_ns}" for file, stat in stats)
-
-
-def _observe(history: ItemHistory, described: pa.Table, before: int) -> None:
-    """Take in what accepted events say of their items."""
-    time = np.asarray(described["time"].combine_chunks())
-    order = np.asarray(described["row"].combine_chunks()) + before
-    said = described.drop_columns(["item_id", "time", "row"])
-    history.observe(described["item_id"].combine_chunks(), time, order, said)
 
 
 def _no_chunks() -> Iterator[SourceChunk]:

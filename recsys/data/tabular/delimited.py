@@ -109,7 +109,7 @@ class _Parser:
         if len(lines) == 1:
             return columns.slice(0, 0), {0: _OPEN_QUOTE}
         # A quick filter; Arrow has the last word.
-        suspects = {place for place, line in enumerate(lines) if leaves_open(line, self.delimiter)}
+        suspects = {n for n, line in enumerate(lines) if line.count(b'"') % 2 and leaves_open(line, self.delimiter)}
         if suspects:
             places = [place for place in range(len(lines)) if place not in suspects]
             columns, bad = self.parse([lines[place] for place in places])

@@ -18,9 +18,7 @@ Numbered = tuple[list[bytes], np.ndarray]
 
 
 def leaves_open(line: bytes, delimiter: str) -> bool:
-    """Whether a quote in this line would swallow the next line."""
-    if line.count(b'"') % 2 == 0:
-        return False
+    """Whether a quote in this line, which has an odd number of them, would swallow the next line."""
     try:
         return len(list(csv.reader([line.decode("utf-8", "replace") + "\n", "\n"], delimiter=delimiter))) == 1
     except csv.Error:
@@ -52,7 +50,8 @@ class Joiner:
         records: list[bytes] = []
         starts: list[int] = []
         position = 0
-        for place in [place for place, line in enumerate(lines) if leaves_open(line, self.delimiter)]:
+        odd = [place for place, line in enumerate(lines) if line.count(b'"') % 2]
+        for place in [place for place in odd if leaves_open(lines[place], self.delimiter)]:
             if place < position:
                 continue
             records += lines[position:place]
