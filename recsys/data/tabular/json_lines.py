@@ -87,9 +87,11 @@ class _Parser:
 
     def parse(self, lines: list[bytes]) -> tuple[pa.Table, list[int]]:
         """The wanted columns of the good lines, and the places of the bad ones."""
-        columns = self._attempt(lines)
+        cut_off = [place for place, line in enumerate(lines) if not _looks_whole(line)]
+        bad = [place for place in cut_off if loaded(lines[place]) is None]
+        columns = self._attempt(_without(lines, bad))
         if columns is not None:
-            return columns, []
+            return columns, bad
         objects = [loaded(line) for line in lines]
         bad = [place for place, found in enumerate(objects) if found is None]
         columns = self._attempt(_without(lines, bad)) if bad else None
@@ -103,10 +105,7 @@ class _Parser:
 
     def _attempt(self, lines: list[bytes]) -> pa.Table | None:
         """The columns by Arrow; None where they cannot be trusted."""
-        if not all(line.startswith(b"{") and line.endswith(b"}") for line in lines):
-            lines = [line.strip() for line in lines]
-            if not all(line.startswith(b"{") and line.endswith(b"}") for line in lines):
-                return None
+        lines = [line if _looks_whole(line) else line.strip() for line in lines]
         try:
             return self._exact(_read(lines, self._schema()), len(lines))
         except pa.ArrowInvalid:
@@ -149,6 +148,11 @@ def _read(lines: list[bytes], schema: pa.Schema | None) -> pa.Table:
             explicit_schema=schema, unexpected_field_behavior="infer" if schema is None else "ignore"
         ),
     )
+
+
+def _looks_whole(line: bytes) -> bool:
+    """Arrow takes an object over two lines; between two lines that look like this there is none."""
+    return line.startswith(b"{") and line.endswith(b"}")
 
 
 def _without(lines: list[bytes], bad: list[int]) -> list[bytes]:
