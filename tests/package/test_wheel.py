@@ -90,7 +90,10 @@ def test_the_command_explains_itself_from_another_directory(installed: Installed
     assert list(elsewhere.iterdir()) == []
 
 
-@pytest.mark.parametrize("script", ["recsys-train", "recsys-evaluate", "recsys-ingest", "recsys-describe", "recsys-serve"])
+SCRIPTS = [f"recsys-{name}" for name in ("train", "evaluate", "ingest", "describe", "erase", "migrate", "serve")]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_every_command_starts_from_a_directory_with_a_decoy_package(installed: Installed, decoy: Path, script: str):
     assert installed.run(script, "--help", cwd=decoy)
 
