@@ -35,8 +35,13 @@ FILE_ROWS = 1 << 20
 NOTES_ROWS = 1 << 20
 
 
-def build(source: Source, plan: Plan, log: Path, *, engine: Engine, erasures: Erasures) -> Manifest:
-    """Read the plan's fresh parts and write the files of the dates they touch; the manifest to commit.
+def build(
+    source: Source, plan: Plan, log: Path, *, engine: Engine, erasures: Erasures
+) -> tuple[Manifest, frozenset[str]]:
+    """Read the plan's fresh parts and write the files of the dates they touch.
+
+    Returns the manifest to commit, and anonymous ids that arriving rows link to erased users, whose rows are still in
+    it.
 
     Raises:
         DataError: a part loses rows, or there is no usable event.
@@ -56,12 +61,12 @@ def build(source: Source, plan: Plan, log: Path, *, engine: Engine, erasures: Er
             f"source {source.name!r} gave no usable event out of {rows} rows; quarantined: {quarantine_reasons}"
         )
     shoppers, items = names_of(log, kept, [task.folder for task in tasks], engine)
-    erased = erasures.adding("anonymous", arrivals.linked).entries if arrivals.linked else erasures.entries
-    fingerprint = content_digest(source.fingerprint(), [(part.name, part.digest) for part in parts], erased)
+    named = [(part.name, part.digest) for part in parts]
+    fingerprint = content_digest(source.fingerprint(), named, erasures.entries)
     blank = blank_summary(
         source=source.name, licence=source.licence, fingerprint=fingerprint, order_only=source.order_only
     )
-    return Manifest(
+    manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         generation=generation,
         settings=source.fingerprint(),
@@ -69,8 +74,7 @@ def build(source: Source, plan: Plan, log: Path, *, engine: Engine, erasures: Er
         events=events,
         items=_write_items(log, generation, source.items(), plan.base),
         quarantine=(*(plan.base.quarantine if plan.base else ()), *_keep_quarantine(log, generation, arrivals)),
-        erased=erased,
-        swept=not arrivals.linked,
+        erased=erasures.entries,
         receipts=plan.old.receipts if plan.old else (),
         summary=added_up(
             blank,
@@ -82,6 +86,7 @@ def build(source: Source, plan: Plan, log: Path, *, engine: Engine, erasures: Er
             excluded_reasons=excluded_reasons,
         ),
     )
+    return manifest, arrivals.linked
 
 
 def names_of(log: Path, files: Sequence[DataFile], noted: Iterable[Path], engine: Engine) -> tuple[int, int]:

@@ -21,11 +21,11 @@ from recsys.errors import ConfigError
 from recsys.log.build import names_of
 from recsys.log.disk import CACHE, locked, sync, writing
 from recsys.log.engine import Engine, LocalEngine
-from recsys.log.erasures import KINDS, Erasures, Kind, digest_of
+from recsys.log.erasures import KINDS, Erasures, Kind
 from recsys.log.event_files import pieces
 from recsys.log.manifest import DataFile, Manifest, commit, content_digest, read_manifest
 from recsys.log.sweep import SweepTask, Swept, sweep_events, sweep_quarantine
-from recsys.log.tidy import tidy
+from recsys.log.tidy import roll_back, tidy
 from recsys.log.totals import added_up
 
 RECEIPTS = "receipts"
@@ -55,7 +55,7 @@ class Receipt:
     Attributes:
         at: when, ISO 8601.
         kind: of the id that was asked for: "user", "anonymous", or "linked" for visitors of users erased before.
-        digests: HMAC-SHA256 of the ids, under the key in the manifest.
+        digests: HMAC-SHA256 of the ids that were not erased before, under the key in the manifest.
         events: rows of events that were removed.
         blanked: rows of others that lost an erased anonymous id.
         quarantined: refused rows that were removed.
@@ -90,17 +90,7 @@ def erase(folder: Path, shopper: Named, *, clock: Clock, engine: Engine | None =
         tidy(folder, manifest)
         linked = _visitors_of(folder, manifest, shopper) if shopper.kind == "user" else set()
         erasures = Erasures(manifest.erased).adding(shopper.kind, [shopper.id]).adding("anonymous", linked)
-        key = erasures.entries[0].key
-        digests = [digest_of(key, shopper.kind, shopper.id), *sorted(digest_of(key, "anonymous", i) for i in linked)]
-        return sweep(
-            folder,
-            manifest,
-            erasures,
-            kind=shopper.kind,
-            digests=digests,
-            clock=clock,
-            engine=engine or LocalEngine(),
-        )
+        return sweep(folder, manifest, erasures, kind=shopper.kind, clock=clock, engine=engine or LocalEngine())
 
 
 def sweep(
@@ -109,11 +99,11 @@ def sweep(
     erasures: Erasures,
     *,
     kind: str,
-    digests: Sequence[str],
     clock: Clock,
     engine: Engine,
 ) -> Receipt:
-    """Take what `erasures` name out of all files, and make that the log. The lock must be held."""
+    """Take what `erasures` name out of the files of `manifest`, and make that the log. The lock must be held."""
+    known = {entry.digest for entry in manifest.erased}
     name = f"{manifest.generation + 1:08d}"
     try:
         events = list(engine.run(sweep_events, _tasks(folder, manifest.events, name, erasures)))
@@ -122,7 +112,7 @@ def sweep(
         receipt = Receipt(
             at=to_datetime(clock.now()).isoformat(),
             kind=kind,
-            digests=list(digests),
+            digests=[entry.digest for entry in erasures.entries if entry.digest not in known],
             events=sum(swept.gone.total() for swept in events),
             blanked=sum(swept.blanked for swept in events),
             quarantined=sum(swept.gone.total() for swept in quarantine),
@@ -135,7 +125,7 @@ def sweep(
         _remove_cache(folder)
         commit(folder, after)
     except BaseException:
-        tidy(folder, manifest)
+        roll_back(folder)
         raise
     tidy(folder, after)
     _remove_cache(folder)  # of a reader that was at it in between
@@ -193,7 +183,6 @@ def _after(
         events=left,
         quarantine=tuple(swept.file for swept in quarantine if swept.file is not None),
         erased=erasures.entries,
-        swept=True,
         summary=added_up(
             replace(manifest.summary, fingerprint=fingerprint),
             parts,

@@ -15,7 +15,7 @@ from typing import Any
 
 from recsys.errors import DataError, SourceError
 from recsys.event import SCHEMA_VERSION
-from recsys.log.disk import replace, writing
+from recsys.log.disk import replace, sync, writing
 from recsys.log.summary import LogSummary
 
 MANIFEST = "manifest.json"
@@ -101,7 +101,6 @@ class Manifest:
         items: one file.
         quarantine: in the order in which they were written.
         erased: whose rows are kept out.
-        swept: False where an id in `erased` may still be in the files; the next writer looks.
         receipts: files that say what was erased.
         summary: totals.
     """
@@ -114,9 +113,13 @@ class Manifest:
     items: DataFile
     quarantine: tuple[DataFile, ...]
     erased: tuple[Erased, ...]
-    swept: bool
     receipts: tuple[str, ...]
     summary: LogSummary
+
+    @property
+    def prefix(self) -> str:
+        """With what the names of the files begin that were written last."""
+        return f"{self.generation:08d}"
 
     def files(self) -> set[str]:
         """Paths of all that belongs to the log."""
@@ -165,8 +168,11 @@ def version_of(folder: Path) -> int | None:
 
 
 def commit(folder: Path, manifest: Manifest) -> None:
-    """Make `manifest` the log. All files that it names must be on the disk already."""
+    """Make `manifest` the log. What is in the files that it names must be on the disk already."""
+    fresh = [folder / path for path in manifest.files() if path.rpartition("/")[2].startswith(manifest.prefix)]
     with writing(folder):
+        for place in sorted({parent for path in fresh for parent in (path.parent, path.parent.parent)}):
+            sync(place)
         replace(folder / MANIFEST, json.dumps(asdict(manifest), indent=1))
 
 

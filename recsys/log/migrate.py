@@ -24,7 +24,7 @@ from recsys.log.manifest import MANIFEST, OLD_SUMMARY, DataFile, Manifest, PartR
 from recsys.log.order import log_order, ranked, shopper_of
 from recsys.log.quarantine import QUARANTINE, QuarantineWriter
 from recsys.log.summary import LogSummary
-from recsys.log.tidy import tidy
+from recsys.log.tidy import roll_back, tidy
 from recsys.log.totals import added_up
 
 MIGRATED = "(migrated)"
@@ -66,10 +66,10 @@ def _from_1(folder: Path, engine: Engine) -> None:
         manifest = _second(folder, summary, engine)
         commit(folder, manifest)
     except (OSError, TypeError, ValueError, KeyError) as error:
-        tidy(folder, None)
+        roll_back(folder)
         raise DataError(f"the event log {folder} cannot be migrated ({error}); ingest its source again") from error
     except BaseException:
-        tidy(folder, None)
+        roll_back(folder)
         raise
     tidy(folder, manifest)
 
@@ -99,7 +99,6 @@ def _second(folder: Path, summary: LogSummary, engine: Engine) -> Manifest:
         items=write_table(folder, "items/00000001.parquet", _by(ITEM_SCHEMA, pq.read_table(folder / "items.parquet"))),
         quarantine=_second_quarantine(folder),
         erased=(),
-        swept=True,
         receipts=(),
         summary=added_up(
             replace(summary, schema_version=2),

@@ -62,7 +62,7 @@ class Plan:
     @property
     def nothing_new(self) -> bool:
         """Whether the log is what the source would give."""
-        return self.base is not None and not self.fresh and self.base.swept
+        return self.base is not None and not self.fresh
 
 
 def _existing(folder: Path) -> tuple[Manifest | None, str | None]:

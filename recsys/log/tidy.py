@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from recsys.log.disk import WORK
-from recsys.log.manifest import MANIFEST, OLD_SUMMARY, Manifest
+from recsys.log.manifest import MANIFEST, OLD_SUMMARY, Manifest, read_manifest
 
 _ROOMS = ("events", "items", "quarantine", "receipts")
 _OURS = re.compile(r"\d{8}(-\d+)?\.(parquet|json)")
@@ -26,3 +26,8 @@ def tidy(folder: Path, manifest: Manifest | None) -> None:
     if manifest is not None:
         for name in (OLD_SUMMARY, "items.parquet", "quarantine.parquet"):
             (folder / name).unlink(missing_ok=True)
+
+
+def roll_back(folder: Path) -> None:
+    """After an error: leave what the manifest on the disk names, whether the error came before a new one or after."""
+    tidy(folder, read_manifest(folder) if (folder / MANIFEST).exists() else None)

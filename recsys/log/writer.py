@@ -25,7 +25,7 @@ from recsys.log.erasures import Erasures
 from recsys.log.manifest import MANIFEST, Erased, commit, read_manifest
 from recsys.log.plan import Plan
 from recsys.log.summary import LogSummary
-from recsys.log.tidy import tidy
+from recsys.log.tidy import roll_back, tidy
 from recsys.protocols import Source
 
 
@@ -73,23 +73,17 @@ def write_log(
         engine = engine or LocalEngine()
         erasures = Erasures(plan.old.erased) if plan.old else _erased_elsewhere(source, folder)
         try:
-            manifest = build(source, plan, folder, engine=engine, erasures=erasures)
-            commit(folder, manifest)
+            manifest, linked = build(source, plan, folder, engine=engine, erasures=erasures)
+            if linked:
+                tell("the new rows link further visitors to erased users: they are erased, too")
+                more = erasures.adding("anonymous", linked)
+                sweep(folder, manifest, more, kind="linked", clock=clock or SystemClock(), engine=engine)
+            else:
+                commit(folder, manifest)
+                tidy(folder, manifest)
         except BaseException:
-            tidy(folder, plan.old)
+            roll_back(folder)
             raise
-        tidy(folder, manifest)
-        if not manifest.swept:
-            tell("the new rows link further visitors to erased users: they are erased, too")
-            sweep(
-                folder,
-                manifest,
-                Erasures(manifest.erased),
-                kind="linked",
-                digests=(),
-                clock=clock or SystemClock(),
-                engine=engine,
-            )
     return read_manifest(folder).summary
 
 
