@@ -23,7 +23,7 @@ import pyarrow as pa
 from recsys.clock import DAY, Clock, SystemClock, parse_instant
 from recsys.data.chunk import SourceChunk, SourcePart
 from recsys.data.raw_files import digest_of
-from recsys.data.tabular.events import EventMapping
+from recsys.data.tabular.events import EventMapping, Mapped
 from recsys.data.tabular.files import FORMS, Dialect, TableFile, open_files
 from recsys.data.tabular.fitting import Need, require
 from recsys.data.tabular.item_files import ORDER_BITS, observe_files
@@ -43,7 +43,7 @@ _REMEDIES = {
     "UTF-8": "data.encoding, for instance cp1252",
     "time": "data.time_format and data.columns.occurred_at",
     "type": "data.type_values",
-    "not a number": "data.decimal, data.thousands, and strip beside the column",
+    "not a number": "data.decimal, data.thousands and data.strip",
     "fields": "data.delimiter and data.header",
     "quote": "data.multiline",
 }
@@ -103,7 +103,7 @@ class TableSource:
         explode: the list within a row whose elements give an event each.
         time_format: iso, epoch_s, epoch_ms, epoch_us, or a pattern of strptime such as "%d.%m.%Y %H:%M".
         stamp_zone: the IANA zone of stamps that carry no offset.
-        decimal, thousands: the marks in numbers that are written as text.
+        decimal, thousands, strip: the marks in numbers that are written as text, and signs beside them such as "€".
         missing: texts that stand for nothing, such as "NULL".
         form: csv, jsonl or parquet; None tells by the files' names.
         delimiter, header, multiline, encoding: of text files; `header` names the columns where the file does not,
@@ -137,6 +137,7 @@ class TableSource:
     stamp_zone: str = "UTC"
     decimal: str = "."
     thousands: str | None = None
+    strip: Names = ()
     missing: Sequence[str] = ()
     form: str | None = None
     delimiter: str = ","
@@ -167,6 +168,7 @@ class TableSource:
                 "data.item_columns.valid_from is for item_files; what events say is true from the event on"
             )
         self._event_mapping()
+        self._item_mapping()
 
     def fingerprint(self) -> str:
         """Digest of every setting that shapes the events and items."""
@@ -218,12 +220,13 @@ class TableSource:
         mapping = self._event_mapping()
         latest = self.clock.now() + DAY
         ticket = self._gathered.begin(state)
-        events = rows = 0
+        rows = 0
         for block in file.blocks(mapping.wanted()):
             mapped = mapping.read(block, latest=latest)
             self._gathered.add(ticket, file.origin, mapped.described, number << ORDER_BITS)
-            _warn_if_useless(mapped.chunk, rows, events)
-            events, rows = events + mapped.chunk.events.num_rows, rows + mapped.chunk.rows_in
+            if not rows:
+                _warn_if_useless(mapped)
+            rows += mapped.chunk.rows_in
             yield mapped.chunk
         self._gathered.finish(ticket, file.origin)
 
@@ -249,7 +252,11 @@ class TableSource:
 
     def _style(self) -> Style:
         return Style(
-            time_format=self.time_format, zone=self.stamp_zone, decimal=self.decimal, thousands=self.thousands or ""
+            time_format=self.time_format,
+            zone=self.stamp_zone,
+            decimal=self.decimal,
+            thousands=self.thousands or "",
+            strip=names_of(self.strip),
         )
 
     def _event_mapping(self) -> EventMapping:
@@ -309,9 +316,12 @@ def _no_chunks() -> Iterator[SourceChunk]:
     return iter(())
 
 
-def _warn_if_useless(chunk: SourceChunk, rows_before: int, events_before: int) -> None:
-    """Say early that a mapping does not fit: the first piece of a file gave no event at all."""
-    if rows_before or events_before or chunk.events.num_rows or not chunk.quarantine.num_rows:
+def _warn_if_useless(first_piece: Mapped) -> None:
+    """Say early that a mapping does not fit: the first piece of a file gave no event, or no value of a property."""
+    chunk = first_piece.chunk
+    for name in sorted(first_piece.unread):
+        _log.warning("no %s of an item could be read; look at data.item_columns", name)
+    if chunk.events.num_rows or not chunk.quarantine.num_rows:
         return
     first = chunk.quarantine.slice(0, 1).to_pylist()[0]
     hint = next((remedy for word, remedy in _REMEDIES.items() if word in first["reason"]), "data.columns")

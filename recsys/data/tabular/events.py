@@ -40,10 +40,12 @@ class Mapped:
     Attributes:
         chunk: events, refused and left out records.
         described: `item_id`, `time` (microseconds), `row` and the properties of `ItemMapping`, by accepted event.
+        unread: properties that the rows speak of, but of which not one value could be read.
     """
 
     chunk: SourceChunk
     described: pa.Table
+    unread: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,7 @@ class EventMapping:
             quarantine=quarantine(block.origin, _refusals(block, typed.place, reason)),
             excluded=dict(Counter(pc.drop_null(typed.left_out).to_pylist())),
         )
-        return Mapped(chunk=chunk, described=_described(table, self.items))
+        return Mapped(chunk=chunk, described=_described(table, self.items), unread=typed.unread)
 
     def _splits(self) -> dict[str, str]:
         """Lists that are written as one text -> the separator."""
@@ -113,7 +115,8 @@ class EventMapping:
     def _of(self, records: Records) -> Iterator[tuple[Template, int, Records]]:
         """The records of every template, with its number among the events of its rule; none is left over."""
         left = np.ones(len(records), bool)
-        number = partial(as_number, decimal=self.style.decimal, thousands=self.style.thousands)
+        style = self.style
+        number = partial(as_number, decimal=style.decimal, thousands=style.thousands, strip=style.strip)
         for rule in self.rules:
             chosen = left.copy()
             for condition in rule.conditions:
@@ -137,6 +140,7 @@ class EventMapping:
             if name == "quantity":
                 fields[name] = pc.if_else(read[name].given, fields[name], pa.scalar(1.0, pa.float64()))
         fields.setdefault("quantity", pa.repeat(pa.scalar(1.0, pa.float64()), count))
+        properties, unread = self.items.properties(records, fields)
         types, left_out = self._types(template, fields.get("type"), count)
         fields |= {name: _constant(name, value, count) for name, value in template.constants.items()}
         fields = {f.name: _cast(fields.get(f.name), f, count) for f in EVENT_SCHEMA} | {"type": types}
@@ -146,7 +150,8 @@ class EventMapping:
         reason = first_fault(fields, read, uneven=records.uneven, latest=latest)
         id_columns = template.readings["event_id"].wanted() if "event_id" in template.readings else set()
         return _Typed(
-            fields=fields | self.items.properties(records),
+            fields=fields | properties,
+            unread=unread,
             reason=reason,
             left_out=left_out,
             place=records.place,
@@ -179,6 +184,7 @@ class _Typed:
     """M records with their meaning, and what their order and their ids follow from."""
 
     fields: dict[str, pa.Array]
+    unread: frozenset[str]
     reason: pa.Array
     left_out: pa.Array
     place: np.ndarray
@@ -211,6 +217,7 @@ def _together(made: Sequence[_Typed]) -> _Typed:
     taken = pa.array(order)
     return _Typed(
         fields={name: pa.concat_arrays([one.fields[name] for one in made]).take(taken) for name in made[0].fields},
+        unread=frozenset[str]().union(*(one.unread for one in made)),
         reason=pa.concat_arrays([one.reason for one in made]).take(taken),
         left_out=pa.concat_arrays([one.left_out for one in made]).take(taken),
         **{name: values[order] for name, values in joined.items()},

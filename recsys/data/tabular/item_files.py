@@ -46,7 +46,10 @@ def _observe(history: ItemHistory, block: Block, records: Records, mapping: Item
         reason = "time is unreadable" if item_id[int(bad[0])].is_valid else "item is missing"
         _warn(block.origin, len(bad), int(block.row[bad[0]]), reason)
     chosen = np.flatnonzero(usable)
-    said = pa.table(mapping.properties(records)) if mapping.readings else pa.table({"item": item_id}).select([])
+    properties, unread = mapping.properties(records, {})
+    for name in sorted(unread):
+        _log.warning("no %s in a piece of %s could be read; look at data.item_columns", name, block.origin)
+    said = pa.table(properties) if properties else pa.table({"item": item_id}).select([])
     history.observe(
         item_id.take(pa.array(chosen)), time[chosen], before + block.row[chosen], said.take(pa.array(chosen))
     )

@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 
 from recsys.data.tabular.convert import as_text, joined
 from recsys.data.tabular.path import as_lists, elements_of
-from recsys.data.tabular.reading import Fields, FromInputs, Inputs, Read, Reading
+from recsys.data.tabular.reading import Fields, FromInputs, Inputs, NumberReading, Read, Reading
 from recsys.data.tabular.records import Records
 from recsys.data.tabular.spelling import Joining, Settings, Style, check_keys, each_of, reading_of
+from recsys.errors import ConfigError
 from recsys.event import ITEM_SCHEMA
 
 _NO = ("false", "0", "no", "n", "f")
@@ -68,9 +69,15 @@ class ItemMapping:
         """The columns to read."""
         return {name for reading in self.all_readings() for name in reading.wanted()}
 
-    def properties(self, records: Records) -> dict[str, pa.Array]:
-        """What each record says [M] of its item; null where it says nothing."""
-        return {name: reading.read(records, {}).values for name, reading in self.readings.items()}
+    def properties(self, records: Records, fields: Fields) -> tuple[dict[str, pa.Array], frozenset[str]]:
+        """What each record says [M] of its item, null where it says nothing; `fields` are those of the event.
+
+        And which properties are spoken of without one value that could be read: a mapping that does not fit.
+        """
+        read = {name: reading.read(records, fields) for name, reading in self.readings.items()}
+        silent = [name for name, one in read.items() if one.values.null_count == len(one.values)]
+        unread = frozenset(name.removeprefix(_PREFIX) for name in silent if pc.any(read[name].given).as_py())
+        return {name: one.values for name, one in read.items()}, unread
 
     def assembled(self, item_id: pa.Array, valid_from: pa.Array, properties: Mapping[str, pa.Array]) -> pa.Table:
         """Items by `ITEM_SCHEMA` [R]; what no property says is null, a missing title is the id."""
@@ -155,6 +162,9 @@ def item_mapping_of(
     for name, setting in named.items():
         if setting is not None:
             readings[f"{_ATTRIBUTE}{name}"] = _reading(f"data.item_attributes.{name}", "brand", setting, style)
+    for name, reading in readings.items():
+        if own_files and isinstance(reading, NumberReading) and reading.per:
+            raise ConfigError(f"{key}.{name.removeprefix(_PREFIX)} has per, but data.item_files have no {reading.per}")
     alone = {name: columns.get(name) for name in _BY_THEMSELVES}
     made = {
         n: _reading(f"{key}.{n}", n, one, style) if one is not None and own_files else None for n, one in alone.items()

@@ -133,7 +133,9 @@ class NumberReading(FromInputs):
         number = as_number(raw, decimal=self.decimal, thousands=self.thousands, strip=self.strip)
         number = number if self.scale == 1.0 else scaled(number, self.scale)
         number = pc.add(number, self.add) if self.add else number
-        return Read(pc.divide(number, fields[self.per]) if self.per else number, pc.is_valid(raw))
+        if self.per:  # rounded, or three times 6.49 would be another price than once
+            number = pc.round(pc.divide(number, fields[self.per]), 6)
+        return Read(number, pc.is_valid(raw))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ class Style:
     zone: str = "UTC"
     decimal: str = "."
     thousands: str = ""
+    strip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ def words_of(key: str, setting: object) -> dict[str, str]:
 
 def _number(key: str, spelt: Settings, style: Style, joining: Joining) -> NumberReading:
     decimal = str(spelt.get("decimal", style.decimal))
-    thousands = str(spelt.get("thousands", style.thousands) or "")
+    thousands = str(spelt.get("thousands", "" if "decimal" in spelt else style.thousands) or "")
     check_marks(key, decimal, thousands)
     if spelt.get("per") not in (None, "quantity"):
         raise ConfigError(f"{key}.per is {spelt['per']!r}; a total can be divided by: quantity")
@@ -133,7 +134,7 @@ def _number(key: str, spelt: Settings, style: Style, joining: Joining) -> Number
         inputs=_inputs(key, spelt, joining),
         decimal=decimal,
         thousands=thousands,
-        strip=_strip(spelt),
+        strip=_strip(spelt) or style.strip,
         scale=_float(key, spelt, "scale", 1.0),
         add=_float(key, spelt, "add", 0.0),
         per="quantity" if spelt.get("per") else None,

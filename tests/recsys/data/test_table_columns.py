@@ -34,6 +34,9 @@ def test_german_numbers_and_signs_of_currency_are_read_where_the_settings_say_so
     assert [reason for _, reason, _ in refused(table)] == ["price is not a number"]
     columns["price"] = {"column": "price", "strip": ["€", "EUR"], "thousands": "."}
     assert shown(source(path, columns=columns, decimal=","), "quantity", "price", "list_price") == [(1.5, 1234.5, 2.5)]
+    columns["price"] = "price"
+    table = source(path, columns=columns, decimal=",", thousands=".", strip=["€", "EUR"])
+    assert shown(table, "quantity", "price", "list_price") == [(1.5, 1234.5, 2.5)]
 
 
 def test_ranks_that_begin_at_one_are_moved_and_ranks_below_zero_refused(tmp_path: Path) -> None:

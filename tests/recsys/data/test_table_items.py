@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from recsys.clock import parse_instant
+from recsys.errors import ConfigError
 from recsys.log.reader import EventLog
 from recsys.log.writer import write_log
 from tests.recsys.data.small_logs import COLUMNS, source, versions, write, write_json
@@ -107,6 +110,25 @@ def test_levels_of_a_category_come_from_columns_or_one_text(tmp_path: Path) -> N
     assert versions(levels, "item_id", "category") == [
         ("i", ["view", "Food > Drinks >", "ann"]), ("j", ["view", "ann"]),
     ]  # fmt: skip
+
+
+def test_the_price_of_an_item_may_be_a_total_by_the_quantity(tmp_path: Path) -> None:
+    path = write(tmp_path / "l.csv", "2024-01-01,buy,ann,i,4,10,", "2024-01-02,return,ann,i,-2,-6,")
+    dust = write(tmp_path / "d.csv", "2024-01-01,buy,ann,i,1,6.49,", "2024-01-02,buy,ann,i,3,19.47,")
+    priced = {"item_id": None, "price": {"column": "price", "per": "quantity"}}
+    assert versions(source(path, item_columns=priced), "price", "valid_from") == [(2.5, 1), (3.0, 2)]
+    assert versions(source(dust, item_columns=priced), "price", "valid_from") == [(6.49, 1)]
+    with pytest.raises(ConfigError, match=r"item_columns\.price has per, but data\.item_files have no quantity"):
+        source(path, item_files="i.csv", item_columns=priced | {"item_id": "sku"})
+
+
+def test_descriptions_that_cannot_be_read_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "l.csv", VIEW.format(1, "i", 2, "5 €"))
+    assert versions(source(path, item_columns={"price": "note", "brand": "note"}), "brand", "price") == [("5 €", None)]
+    assert "no price of an item could be read; look at data.item_columns" in caplog.text
+    settings = {"item_files": str(path), "item_columns": {"item_id": "item", "created_at": "note"}}
+    source(path, **settings).items()
+    assert "no created_at in a piece of l.csv could be read" in caplog.text
 
 
 def test_a_search_describes_no_item(tmp_path: Path) -> None:
