@@ -157,8 +157,8 @@ class Context:
     """Where, when and how we are asked.
 
     `at` is the instant of the question in microseconds UTC. `utc_offset_s` is the shopper's local offset in
-    seconds; without it the shop's own zone (part of the feature spec) is used. The rest is recorded with the answer;
-    no part of this release decides by it.
+    seconds; without it the shop's own zone (part of the feature spec) is used. `channel` and `device` are features of
+    the question. The rest is recorded with the answer; no part of this release decides by it.
     """
 
     at: int

@@ -25,6 +25,14 @@ from serving.store.protocol import OnlineStore
 
 FUTURE_TOLERANCE = 5 * MINUTE
 EARLIEST = parse_instant("1990-01-01")
+_NEEDS = {
+    EventType.SEARCH: ("query",),
+    EventType.OFFER: ("offer_id",),
+    EventType.REDEEM: ("offer_id",),
+    EventType.LINK: ("user_id", "anonymous_id"),
+    EventType.UNLINK: ("user_id", "anonymous_id"),
+}
+"""What an event of each type must say; of every other type, which item."""
 
 
 class Listening:
@@ -61,10 +69,9 @@ class Listening:
         offered = EventIn.model_validate(value)
         if offered.user_id is None and offered.anonymous_id is None:
             raise ValueError("user_id or anonymous_id is needed to know whose event this is")
-        if offered.type is EventType.SEARCH and offered.query is None:
-            raise ValueError("a search event needs a query")
-        if offered.type is not EventType.SEARCH and offered.item_id is None:
-            raise ValueError(f"a {offered.type} event needs an item_id")
+        for name in _NEEDS.get(offered.type, ("item_id",)):
+            if getattr(offered, name) is None:
+                raise ValueError(f"{_an(offered.type)} event needs {_an(name)}")
         occurred_at, notes = now, []
         if offered.occurred_at is not None:
             occurred_at = min(to_instant(offered.occurred_at), now)
@@ -72,6 +79,11 @@ class Listening:
         if offered.item_id is not None and self._catalogue.index_of(offered.item_id) == UNKNOWN:
             notes.append(f"the catalogue does not know {offered.item_id!r} yet; until it does, answers ignore it")
         return _event(offered, occurred_at), "; ".join(notes) or None
+
+
+def _an(name: str) -> str:
+    """The name with its article, by sound: a user, an unlink."""
+    return f"{'an' if name[0] in 'aeio' or name.startswith('un') else 'a'} {name}"
 
 
 def _judge_time(said: int, now: int) -> list[str]:
@@ -104,6 +116,9 @@ def _event(offered: EventIn, occurred_at: int) -> Event:
         list_price=offered.list_price,
         currency=offered.currency,
         query=offered.query,
+        filters=None if offered.filters is None else tuple(offered.filters),
+        rating=offered.rating,
+        offer_id=offered.offer_id,
         placement=offered.placement,
         recommendation_id=offered.recommendation_id,
         position=offered.position,

@@ -113,7 +113,7 @@ class Answering:
         """The slate for `question` as of now; raises RecsysError only if there is no answer at all."""
         started = time.perf_counter()
         at = self._clock.now()
-        events, trouble = await self._history(question)
+        events, trouble = await self._history(question, at)
         state = self._state(question, events, at)
         slate = await self._slate((state, question.count))
         degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
@@ -139,13 +139,16 @@ class Answering:
         """Answer what is queued."""
         await self._slate.close()
 
-    async def _history(self, question: Question) -> tuple[list[Event], str | None]:
+    async def _history(self, question: Question, at: int) -> tuple[list[Event], str | None]:
         if question.user_id is None and question.anonymous_id is None:
             return [], None
         try:
             async with asyncio.timeout(self._store_timeout_s):
                 return await self._store.history(
-                    user_id=question.user_id, anonymous_id=question.anonymous_id, limit=self._history_limit + 1
+                    user_id=question.user_id,
+                    anonymous_id=question.anonymous_id,
+                    limit=self._history_limit + 1,
+                    before=at,
                 ), None
         except (RecsysError, TimeoutError):
             return [], "the shopper's history could not be read; answered from the request alone"

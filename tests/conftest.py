@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 from rich.console import Console
 
+from recsys.feature.token import TOKEN_FEATURES
 from tests.made_up_shop import MadeUpShop
 from training.loop import run
 from training.recipe import Recipe
@@ -48,9 +49,10 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 @pytest.fixture(scope="session")
 def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    """The default recipe, made small: a made-up shop, one small block, no tracking."""
+    """The default recipe, made small: a made-up shop, one small block, no tracking, but every feature."""
     overrides = ["tracker='null'", "model.dim=16", "model.blocks=1", "loss.negatives=64", "trainer.epochs=3"]
     overrides += ["trainer.batch_tokens=800", "features.max_length=50", "trainer.context_tokens=10"]
+    overrides += [f"features.token=[{','.join(TOKEN_FEATURES)}]"]
     with hydra.initialize_config_module("conf", version_base="1.3"):
         recipe = assemble(hydra.compose("train", overrides))
     return replace(recipe, data=MadeUpShop(), outputs=tmp_path_factory.mktemp("outputs"))

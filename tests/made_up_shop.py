@@ -40,7 +40,8 @@ class MadeUpShop:
 
     def _chunks(self) -> Iterator[SourceChunk]:
         rng = np.random.default_rng(self.seed)
-        rows: dict[str, list[object]] = {"event_id": [], "occurred_at": [], "user_id": [], "item_id": []}
+        names = ("event_id", "occurred_at", "user_id", "item_id", "channel", "device", "list_price")
+        rows: dict[str, list[object]] = {name: [] for name in names}
         for shopper in range(self.shoppers):
             staple = int(rng.integers(CATEGORIES * EACH))
             favourite = shopper % CATEGORIES
@@ -53,6 +54,9 @@ class MadeUpShop:
                     rows["event_id"].append(f"{shopper}-{week}-{item}")
                     rows["occurred_at"].append(instant)
                     rows["user_id"].append(f"shopper-{shopper:03d}")
+                    rows["channel"].append(("web", "app", None)[week % 3])
+                    rows["device"].append(("phone", None)[shopper % 2])
+                    rows["list_price"].append(2.5 if item % 3 else 3.0)
                     rows["item_id"].append(f"item-{item:03d}")
         count = len(rows["event_id"])
         constant = {"type": ["purchase"] * count, "quantity": [1.0] * count, "price": [2.5] * count}

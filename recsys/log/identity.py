@@ -75,7 +75,7 @@ class Identity:
                 visitor.append(name)
                 start.append(start[-1])
                 current = None
-            becomes = current if ends and who != current else None if ends else who
+            becomes = becomes_of(current, who, ends=ends)
             if becomes != current:
                 time.append(at)
                 user.append(becomes)
@@ -128,6 +128,13 @@ class Identity:
         found = np.full(len(change), _NEVER)
         found[known] = self.time[change[known]]
         return found
+
+
+def becomes_of(current: str | None, who: str, *, ends: bool) -> str | None:
+    """Who a visitor is after an event with both ids, `current` before it; `ends` for an unlink."""
+    if not ends:
+        return who
+    return None if who == current else current
 
 
 _NO_CHANGES = pa.table(

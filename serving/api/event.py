@@ -62,19 +62,35 @@ class EventIn(BaseModel):
     occurred_at: Moment | None = Field(default=None, description="When it happened, with offset; now if left out.")
     user_id: Text | None = Field(default=None, description="The known shopper; this or `anonymous_id` is needed.")
     anonymous_id: Text | None = Field(
-        default=None, description="The visitor; together with `user_id` it links the two."
+        default=None,
+        description="The visitor; together with `user_id` it links the two, with `unlink` it parts them.",
     )
     session_id: Text | None = None
     channel: Text | None = Field(default=None, description="web, app, shop floor, ...")
     device: Text | None = None
     store: Text | None = Field(default=None, description="Which store or market.")
-    item_id: Text | None = Field(default=None, description="The item; every type but `search` needs one.")
+    item_id: Text | None = Field(
+        default=None, description="The item; every type but `search`, `offer`, `redeem`, `link` and `unlink` needs one."
+    )
     quantity: float = Field(default=1.0, gt=0, le=1e6, allow_inf_nan=False, description="Units.")
     price: Money | None = Field(default=None, description="What one unit cost the shopper.")
     list_price: Money | None = Field(default=None, description="What one unit costs without any discount.")
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$", description="ISO 4217.")
     query: str | None = Field(
         default=None, min_length=1, max_length=1024, description="The search text; `search` needs one."
+    )
+    filters: list[Text] | None = Field(
+        default=None, max_length=64, description='What a search was narrowed or sorted by, as "key:value".'
+    )
+    rating: float | None = Field(
+        default=None,
+        ge=-1e6,
+        le=1e6,
+        allow_inf_nan=False,
+        description="What the shopper gave, in the shop's own units.",
+    )
+    offer_id: Text | None = Field(
+        default=None, description="The campaign, coupon or offer; `offer` and `redeem` need one."
     )
     placement: Text | None = None
     recommendation_id: Text | None = Field(default=None, description="The answer that led here.")

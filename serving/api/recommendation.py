@@ -29,8 +29,8 @@ class QuestionContext(BaseModel):
         description="The shopper's own time: its offset tells the model the shopper's hour and weekday; the instant is "
         "the server's.",
     )
-    device: Text | None = Field(default=None, description="Recorded with the answer; not decided by yet.")
-    channel: Text | None = Field(default=None, description="Recorded with the answer; not decided by yet.")
+    device: Text | None = Field(default=None, description="Told to a model that was trained with devices.")
+    channel: Text | None = Field(default=None, description="Told to a model that was trained with channels.")
     store: Text | None = Field(default=None, description="Recorded with the answer; not decided by yet.")
     item_id: Text | None = Field(
         default=None, description="The item the page is about; send its view as an event to be answered by it."

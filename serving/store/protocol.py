@@ -48,15 +48,19 @@ class OnlineStore(Protocol):
     async def append(self, events: Sequence[Event]) -> list[bool]:
         """True for each event that is new, False for a known event id; returns only once all of it is durable.
 
-        An event with both a user id and an anonymous id links the two from then on.
+        An event with both a user id and an anonymous id links the two from its instant on; an unlink ends that.
         """
         ...
 
-    async def history(self, *, user_id: str | None, anonymous_id: str | None, limit: int) -> list[Event]:
-        """The shopper's `limit` latest events, oldest first, by `occurred_at` and then event id.
+    async def history(
+        self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
+    ) -> list[Event]:
+        """The `limit` latest things (`recsys.event.ACTS`) that the shopper did strictly before an instant (None: all),
+        oldest first, by `occurred_at` and then event id, as was known then.
 
-        These are the events of the user, of the anonymous id, and of every anonymous id that is linked to the user;
-        events that another user left under a shared anonymous id are not among them.
+        Whose the events of a visitor are is told in `recsys/log/identity.py`, offline as here. Asked with the anonymous
+        id alone, a visitor who is linked is the user. Asked with both ids, what the visitor did as nobody is among the
+        user's: the question itself says who they are, even before any event does.
         """
         ...
 

@@ -7,23 +7,32 @@ from dataclasses import fields
 from typing import Any
 
 from recsys.errors import StoreError
-from recsys.event import Event, EventType
+from recsys.event import ACTS, Event, EventType
+from serving.store import identity
 from serving.store.protocol import ExposedItem, Exposure
 
-VERSION = 1
+VERSION = 2
 
-_TABLES = """
+_EVENTS = """
 CREATE TABLE events (
     event_id TEXT PRIMARY KEY, type TEXT NOT NULL, occurred_at INTEGER NOT NULL,
     user_id TEXT, anonymous_id TEXT, session_id TEXT, channel TEXT, device TEXT, store TEXT, item_id TEXT,
     quantity REAL NOT NULL, price REAL, list_price REAL, currency TEXT, query TEXT, placement TEXT,
-    recommendation_id TEXT, position INTEGER, consent TEXT
+    recommendation_id TEXT, position INTEGER, consent TEXT, filters TEXT, rating REAL, offer_id TEXT
 );
 CREATE INDEX events_by_user ON events (user_id, occurred_at, event_id) WHERE user_id IS NOT NULL;
 CREATE INDEX events_by_anonymous ON events (anonymous_id, occurred_at, event_id) WHERE anonymous_id IS NOT NULL;
+"""
+_LINKS = """
+CREATE INDEX events_of_both ON events (anonymous_id, occurred_at)
+    WHERE anonymous_id IS NOT NULL AND user_id IS NOT NULL;
 CREATE TABLE links (
-    user_id TEXT NOT NULL, anonymous_id TEXT NOT NULL, PRIMARY KEY (user_id, anonymous_id)
+    anonymous_id TEXT NOT NULL, number INTEGER NOT NULL, linked_at INTEGER NOT NULL, user_id TEXT,
+    PRIMARY KEY (anonymous_id, number)
 ) WITHOUT ROWID;
+CREATE INDEX links_by_user ON links (user_id, linked_at) WHERE user_id IS NOT NULL;
+"""
+_EXPOSURES = """
 CREATE TABLE exposures (
     recommendation_id TEXT PRIMARY KEY, at INTEGER NOT NULL, placement TEXT NOT NULL, policy TEXT NOT NULL,
     model_version TEXT NOT NULL, knowledge TEXT NOT NULL, user_id TEXT, anonymous_id TEXT, session_id TEXT,
@@ -31,37 +40,49 @@ CREATE TABLE exposures (
 );
 CREATE INDEX exposures_by_time ON exposures (at);
 """
+_FROM_1 = """
+ALTER TABLE events ADD COLUMN filters TEXT;
+ALTER TABLE events ADD COLUMN rating REAL;
+ALTER TABLE events ADD COLUMN offer_id TEXT;
+ALTER TABLE links RENAME TO links_1;
+"""
+_LINKED_WITHOUT_EVENT = """
+SELECT user_id FROM links_1 WHERE anonymous_id = ? AND NOT EXISTS (
+    SELECT 1 FROM events WHERE events.anonymous_id = links_1.anonymous_id AND events.user_id = links_1.user_id
+) ORDER BY user_id
+"""
 
 _COLUMNS = (
     "event_id, type, occurred_at, user_id, anonymous_id, session_id, channel, device, store, item_id, quantity, price, "
-    "list_price, currency, query, placement, recommendation_id, position, consent"
+    "list_price, currency, query, placement, recommendation_id, position, consent, filters, rating, offer_id"
 )
-_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * 19)}) ON CONFLICT (event_id) DO NOTHING"
-_LINK = "INSERT INTO links (user_id, anonymous_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_PLACES = ", ".join("?" for _ in _COLUMNS.split(","))
+_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (event_id) DO NOTHING"
 _EXPOSED = tuple(field.name for field in fields(ExposedItem))
 _EXPOSE = f"INSERT INTO exposures VALUES ({', '.join('?' * 14)}) ON CONFLICT (recommendation_id) DO NOTHING"
 
-_LATEST = f"SELECT {_COLUMNS} FROM events WHERE {{}} ORDER BY occurred_at DESC, event_id DESC LIMIT ?"
+_ACTS = ", ".join(f"'{event_type}'" for event_type in sorted(ACTS))
+_LATEST = (
+    f"SELECT {_COLUMNS} FROM events WHERE {{}} AND occurred_at >= ? AND occurred_at < ? AND type IN ({_ACTS}) "
+    "ORDER BY occurred_at DESC, event_id DESC LIMIT ?"
+)
 _OF_USER = _LATEST.format("user_id = ?")
-_OF_ANONYMOUS = _LATEST.format("anonymous_id = ?")
-_OF_LINKED = _LATEST.format("anonymous_id = ? AND user_id IS NULL")
+_OF_VISITOR = _LATEST.format("anonymous_id = ? AND user_id IS NULL")
 _TYPES = {str(event_type): event_type for event_type in EventType}
-_LINKS = "SELECT anonymous_id FROM links WHERE user_id = ? ORDER BY anonymous_id LIMIT 100"
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Create the tables in an empty file; a file of another version raises StoreError."""
+    """Create the tables in an empty file or bring an older one up to date; a later version raises StoreError."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, VERSION):
+        if version not in _STEPS and version != VERSION:
             raise StoreError(
                 f"it has schema version {version}, this program reads version {VERSION}; "
                 "use the program that wrote it or choose another store.path"
             )
-        if version == 0:
-            for statement in filter(str.strip, _TABLES.split(";")):
-                connection.execute(statement)
+        if version != VERSION:
+            _STEPS[version](connection)
             connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -69,53 +90,90 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def _create(connection: sqlite3.Connection) -> None:
+    _run(connection, _EVENTS + _LINKS + _EXPOSURES)
+
+
+def _from_1(connection: sqlite3.Connection) -> None:
+    """Version 1 knew who was linked but not since when, and no filters, ratings and offers."""
+    _run(connection, _FROM_1 + _LINKS)
+    for (visitor,) in connection.execute("SELECT DISTINCT anonymous_id FROM links_1").fetchall():
+        without = [row[0] for row in connection.execute(_LINKED_WITHOUT_EVENT, (visitor,))]
+        identity.tell_again(connection, visitor, before=without)
+    connection.execute("DROP TABLE links_1")
+
+
+_STEPS = {0: _create, 1: _from_1}
+"""How a file of each older version becomes one of this; 0 is an empty file."""
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in filter(str.strip, statements.split(";")):
+        connection.execute(statement)
+
+
 def insert(connection: sqlite3.Connection, events: Sequence[Event]) -> list[bool]:
     """Insert inside the running transaction; True where the event id was new."""
-    accepted = []
-    for event in events:
-        consent = None if event.consent is None else json.dumps(event.consent)
-        cursor = connection.execute(
-            _INSERT,
-            (
-                event.event_id,
-                event.type.value,
-                event.occurred_at,
-                event.user_id,
-                event.anonymous_id,
-                event.session_id,
-                event.channel,
-                event.device,
-                event.store,
-                event.item_id,
-                event.quantity,
-                event.price,
-                event.list_price,
-                event.currency,
-                event.query,
-                event.placement,
-                event.recommendation_id,
-                event.position,
-                consent,
-            ),
-        )
-        accepted.append(cursor.rowcount == 1)
-        if event.user_id is not None and event.anonymous_id is not None:
-            connection.execute(_LINK, (event.user_id, event.anonymous_id))
+    accepted = [connection.execute(_INSERT, _row(event)).rowcount == 1 for event in events]
+    identity.told(connection, (event for event, is_new in zip(events, accepted, strict=True) if is_new))
     return accepted
 
 
-def latest(connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None, limit: int) -> list[Event]:
-    """The shopper's `limit` latest events, oldest first."""
+def latest(
+    connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None, before: int, limit: int
+) -> list[Event]:
+    """The `limit` latest things that the shopper did strictly before an instant, oldest first."""
     rows: list[tuple[Any, ...]] = []
-    if user_id is not None:
-        rows += connection.execute(_OF_USER, (user_id, limit))
-        linked = {row[0] for row in connection.execute(_LINKS, (user_id,))} | {anonymous_id}
-        for other in linked - {None}:
-            rows += connection.execute(_OF_LINKED, (other, limit))
+    changes = identity.changes_of(connection, anonymous_id, before=before) if anonymous_id is not None else []
+    user = user_id if user_id is not None or not changes else changes[-1].user
+    if user is not None:
+        rows += connection.execute(_OF_USER, (user, identity.LONG_AGO, before, limit))
+        visitors = dict.fromkeys(identity.visitors_of(connection, user, before=before))
+        for visitor in visitors if anonymous_id is None else {anonymous_id: None, **visitors}:
+            is_asking = visitor == anonymous_id
+            known = changes if is_asking else identity.changes_of(connection, visitor, before=before)
+            spans = identity.spans_of_user(known, user, signing_in=is_asking and user_id is not None)
+            rows += _of_visitor(connection, visitor, spans, before=before, limit=limit)
     elif anonymous_id is not None:
-        rows += connection.execute(_OF_ANONYMOUS, (anonymous_id, limit))
+        rows += _of_visitor(connection, anonymous_id, identity.spans_of_visitor(changes), before=before, limit=limit)
     rows.sort(key=_moment_then_id)
     return [_event(row) for row in rows[-limit:]]
+
+
+def _of_visitor(
+    connection: sqlite3.Connection, visitor: str, spans: Sequence[identity.Span], *, before: int, limit: int
+) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for first, last in spans:
+        rows += connection.execute(_OF_VISITOR, (visitor, first, min(last, before), limit))
+    return rows
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    return (
+        event.event_id,
+        event.type.value,
+        event.occurred_at,
+        event.user_id,
+        event.anonymous_id,
+        event.session_id,
+        event.channel,
+        event.device,
+        event.store,
+        event.item_id,
+        event.quantity,
+        event.price,
+        event.list_price,
+        event.currency,
+        event.query,
+        event.placement,
+        event.recommendation_id,
+        event.position,
+        None if event.consent is None else json.dumps(event.consent),
+        None if event.filters is None else json.dumps(event.filters),
+        event.rating,
+        event.offer_id,
+    )
 
 
 def expose(connection: sqlite3.Connection, exposures: Sequence[Exposure]) -> None:
@@ -192,4 +250,7 @@ def _event(row: tuple[Any, ...]) -> Event:
         recommendation_id=row[16],
         position=row[17],
         consent=None if row[18] is None else tuple(json.loads(row[18])),
+        filters=None if row[19] is None else tuple(json.loads(row[19])),
+        rating=row[20],
+        offer_id=row[21],
     )

@@ -17,6 +17,7 @@ from recsys.errors import StoreError
 from recsys.event import Event
 from serving.batching import Batching
 from serving.store import schema
+from serving.store.identity import FAR_OFF
 from serving.store.protocol import Exposure
 
 BUSY_TIMEOUT_S = 5.0
@@ -75,12 +76,15 @@ class SqliteStore:
         await self._open.write(work)
         return accepted
 
-    async def history(self, *, user_id: str | None, anonymous_id: str | None, limit: int) -> list[Event]:
-        """The shopper's `limit` latest events, oldest first."""
+    async def history(
+        self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
+    ) -> list[Event]:
+        """The `limit` latest things that the shopper did, oldest first."""
         found: list[Event] = []
 
         def work(connection: sqlite3.Connection) -> None:
-            found[:] = schema.latest(connection, user_id=user_id, anonymous_id=anonymous_id, limit=limit)
+            until = FAR_OFF if before is None else before
+            found[:] = schema.latest(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)
 
         await self._open.read(work)
         return found

@@ -102,6 +102,44 @@ async def test_a_view_without_an_item_and_a_search_without_a_query_are_refused(s
     assert (await send(shop, {"type": "search", "user_id": "u", "query": "espresso"})).status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["offer", "redeem"])
+async def test_an_offer_needs_to_be_named_and_needs_no_item(shop: Shopfront, kind: str) -> None:
+    assert "needs an offer_id" in await refusal(shop, {"type": kind, "user_id": "u", "item_id": "item-001"})
+    assert (await send(shop, {"type": kind, "user_id": "u", "offer_id": "spring"})).json()["accepted"] == 1
+
+
+@pytest.mark.parametrize("kind", ["link", "unlink"])
+async def test_a_link_and_its_end_need_both_ids_and_nothing_else(shop: Shopfront, kind: str) -> None:
+    assert f"{kind} event needs an anonymous_id" in await refusal(shop, {"type": kind, "user_id": "u"})
+    assert f"{kind} event needs a user_id" in await refusal(shop, {"type": kind, "anonymous_id": "a"})
+    assert (await send(shop, {"type": kind, "user_id": "u", "anonymous_id": "a"})).json()["accepted"] == 1
+
+
+async def test_filters_ratings_offers_and_list_prices_reach_the_store(shop: Shopfront) -> None:
+    said = {"filters": ["colour:red"], "rating": 4.5, "offer_id": "spring", "list_price": 9.5, "position": 3}
+    await send(shop, VIEW | said | {"device": "phone", "channel": "web", "query": "red shoes"})
+    [event] = await shop.store.history(user_id="u", anonymous_id=None, limit=1)
+    assert (event.filters, event.rating, event.offer_id) == (("colour:red",), 4.5, "spring")
+    assert (event.list_price, event.position, event.device, event.channel) == (9.5, 3, "phone", "web")
+    assert event.query == "red shoes"
+
+
+async def test_what_a_visitor_did_is_the_users_after_the_sign_in_and_given_back_at_its_end(shop: Shopfront) -> None:
+    async def seen(**who: str) -> list[str | None]:
+        ids = {"user_id": who.get("user"), "anonymous_id": who.get("visitor")}
+        return [event.item_id for event in await shop.store.history(**ids, limit=9, before=NOW + 1)]
+
+    both = {"user_id": "u", "anonymous_id": "a"}
+    await send(shop, {"type": "view", "anonymous_id": "a", "item_id": "item-001", "occurred_at": said_at(NOW - 9)})
+    assert await seen(user="u") == []
+    await send(shop, {"type": "link", **both, "occurred_at": said_at(NOW - 8)})
+    await send(shop, {"type": "view", "anonymous_id": "a", "item_id": "item-002", "occurred_at": said_at(NOW - 7)})
+    assert await seen(user="u") == await seen(visitor="a") == ["item-001", "item-002"]
+    await send(shop, {"type": "unlink", **both, "occurred_at": said_at(NOW - 6)})
+    assert await seen(user="u") == ["item-002"], "what was adopted is given back"
+    assert await seen(visitor="a") == ["item-001"], "what was done while linked stays the user's"
+
+
 async def test_an_unknown_field_is_refused_rather_than_ignored(shop: Shopfront) -> None:
     assert "prize: is not a known field" in await refusal(shop, VIEW | {"prize": 3})
 

@@ -23,9 +23,11 @@ from tests.serving.shop import NOW, CategoryCounter
 class SlowStore(SqliteStore):
     """A store whose disk takes its time to read."""
 
-    async def history(self, *, user_id: str | None, anonymous_id: str | None, limit: int) -> list[Event]:
+    async def history(
+        self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
+    ) -> list[Event]:
         await asyncio.sleep(10)
-        return await super().history(user_id=user_id, anonymous_id=anonymous_id, limit=limit)
+        return await super().history(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)
 
 
 class Notebook:

@@ -114,6 +114,9 @@ async def test_an_event_comes_back_as_it_went_in(store: SqliteStore) -> None:
         recommendation_id="r",
         position=0,
         consent=("analytics", "marketing"),
+        filters=("colour:red", "sort:price"),
+        rating=4.5,
+        offer_id="spring",
     )
     await store.append([event])
     assert await store.history(user_id="u", anonymous_id=None, limit=1) == [event]
@@ -269,7 +272,7 @@ async def test_a_file_of_a_later_version_is_refused_with_both_versions(tmp_path:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match=r"schema version 99.*reads version 1"):
+    with pytest.raises(StoreError, match=r"schema version 99.*reads version 2"):
         await SqliteStore(path).open()
 
 
