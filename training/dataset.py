@@ -46,6 +46,7 @@ class Dataset:
 
     Attributes:
         log: the event log.
+        key: names the coded log: its content, from when the vocabularies are, and the code that coded it.
         order_only: it holds an order but no times (literature mode).
         catalogue: the items seen before the cut-off; later ones are unknown.
         features: the spec, with the vocabularies from before the cut-off.
@@ -59,6 +60,7 @@ class Dataset:
     """
 
     log: EventLog
+    key: str
     order_only: bool
     catalogue: Catalogue
     features: FeatureSpec
@@ -100,6 +102,7 @@ class Dataset:
         known_types = tuple(t for t in features.known_types if t in INTERACTIONS)
         return cls(
             log=log,
+            key=key,
             order_only=source.order_only,
             catalogue=catalogue,
             features=features,
@@ -119,7 +122,7 @@ class Dataset:
         settings = json.dumps(self.features.to_json(), sort_keys=True, default=str)
         asked = f"{type(self.target).__name__} {sorted(vars(self.target).items())}"
         digest = hashlib.sha256(np.ascontiguousarray(learn).data).hexdigest()
-        key = _digest(self.log.fingerprint, settings, asked, digest, code_digest())
+        key = _digest(self.key, settings, asked, digest)
         folder = self.log.cache_folder / f"stream-{key}"
         stream, asked_from = stored_stream(self.histories, self.features, self.target, until=learn, folder=folder)
         if not len(stream.item):

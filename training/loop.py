@@ -45,6 +45,8 @@ def run(recipe: Recipe, console: Console) -> Path:
             return kept
         with console.status("surveying the log and gathering everybody's history ..."):
             dataset = Dataset.of(recipe, engine)
+        if dataset.features.off:
+            console.print(f"the log holds an order but no times; off: {', '.join(dataset.features.off)}")
 
     torch.manual_seed(recipe.seed)
     known = facts(recipe.data, recipe.settings, summary.fingerprint, digest)

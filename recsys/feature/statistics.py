@@ -7,13 +7,15 @@ import numpy as np
 
 from recsys.catalogue import Catalogue
 from recsys.event import EventType
-from recsys.feature.item import ItemFacts, first_seen
+from recsys.feature.item import NEVER, ItemFacts, first_seen
 from recsys.feature.payday import usual_spending
 from recsys.feature.price import UsualPrices
 from recsys.state import History
 
 MOST_EVENTS = 5_000_000
 """Medians are of at most this many events, evenly spread over the log."""
+
+_PIECE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,7 @@ class Statistics:
             catalogue: the items as they were known before the cut-off.
             category: category of every catalogue index [V], 0 for none.
         """
-        early = np.flatnonzero(events.time < until) if until is not None else np.arange(len(events))
-        chosen = events[early[:: max(1, -(-len(early) // MOST_EVENTS))]]
+        born, chosen = _spread(events, until=until, items=catalogue.size)
         bought = chosen.of_type(EventType.PURCHASE)
         listed = catalogue.items["price"].to_numpy()
         prices = UsualPrices.learn(
@@ -51,11 +52,10 @@ class Statistics:
             catalogue_price=np.concatenate([[np.nan], listed]).astype(np.float64),
             category=category,
         )
-        seen = first_seen(events.item[early], events.time[early], catalogue.size)
         return cls(
             spending=usual_spending(bought.price, bought.quantity),
             prices=prices,
-            items=ItemFacts.learn(catalogue.items, usual_price=prices.item, first_seen=seen),
+            items=ItemFacts.learn(catalogue.items, usual_price=prices.item, first_seen=born),
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -72,3 +72,19 @@ class Statistics:
             prices=UsualPrices(**{field.name: arrays[f"prices.{field.name}"] for field in fields(UsualPrices)}),
             items=ItemFacts(**{field.name: arrays[f"items.{field.name}"] for field in fields(ItemFacts)}),
         )
+
+
+def _spread(events: History, *, until: int | None, items: int) -> tuple[np.ndarray, History]:
+    """When each item was first seen [V], and at most `MOST_EVENTS` events before `until`, evenly spread.
+
+    Piece by piece, because the events may lie in mapped files.
+    """
+    pieces = [events[first : first + _PIECE] for first in range(0, len(events), _PIECE)]
+    early = [np.flatnonzero(piece.time < until) if until is not None else np.arange(len(piece)) for piece in pieces]
+    step = max(1, -(-sum(map(len, early)) // MOST_EVENTS))
+    born, kept, seen = np.full(items, NEVER), [History.empty()], 0
+    for piece, rows in zip(pieces, early, strict=True):
+        born = np.minimum(born, first_seen(piece.item[rows], piece.time[rows], items))
+        kept.append(piece[rows[-seen % step :: step]])
+        seen += len(rows)
+    return born, History.joined(kept)

@@ -47,3 +47,14 @@ def test_of_very_many_events_a_spread_part_tells_the_prices(monkeypatch: pytest.
     found = learnt()
     assert found.prices.item[1:4].tolist() == [4.0, 9.0, 1.5], "every second of the four"
     assert found.items.born[3] == 4 * UNIT, "births are from all"
+
+
+def test_pieces_tell_what_the_whole_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    for most in (1, 2, 3, 99):
+        monkeypatch.setattr(statistics, "MOST_EVENTS", most)
+        monkeypatch.setattr(statistics, "_PIECE", 4_000_000)
+        whole = learnt().arrays()
+        for piece in (1, 2, 3):
+            monkeypatch.setattr(statistics, "_PIECE", piece)
+            for name, array in learnt().arrays().items():
+                np.testing.assert_array_equal(array, whole[name], err_msg=name)
