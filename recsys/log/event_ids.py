@@ -41,7 +41,7 @@ class IdSpill:
     def add(self, ids: pa.ChunkedArray, order: np.ndarray) -> None:
         """Rows that arrive: their ids and their order in the source [N] int64."""
         text, value = _hashed(ids)
-        self._put(text, value, order, np.full(len(text), -1))
+        self._put(text, value, order, pa.nulls(len(text), pa.int64()))
 
     def add_known(self, ids: pa.ChunkedArray, order: np.ndarray, position: np.ndarray, sieve: np.ndarray) -> None:
         """Rows of the log that have the same id as an arriving one, as far as `sieve` can tell.
@@ -51,9 +51,9 @@ class IdSpill:
         """
         text, value = _hashed(ids)
         near = np.flatnonzero(sieve[value >> _sieve_shift(sieve)])
-        self._put(text.take(pa.array(near)), value[near], order[near], position[near])
+        self._put(text.take(pa.array(near)), value[near], order[near], pa.array(position[near]))
 
-    def _put(self, text: pa.StringArray, value: np.ndarray, order: np.ndarray, position: np.ndarray) -> None:
+    def _put(self, text: pa.StringArray, value: np.ndarray, order: np.ndarray, position: pa.Array) -> None:
         table = pa.table({"event_id": text, "hash": value, "order": order, "position": position})
         self._spill.add(table, (value >> _BUCKET_SHIFT).astype(np.int64))
 
@@ -94,7 +94,9 @@ def repeats(runs: Runs, buckets: Iterable[int]) -> Repeats:
     suspects = np.sort(by_value[np.append(same, False) | np.insert(same, 0, False)])
     near = table.take(pa.array(suspects))
     code = near["event_id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    order, position = near["order"].to_numpy(), near["position"].to_numpy()
+    order = near["order"].to_numpy()
+    known = "position" in near.column_names  # else no row of the log is among them
+    position = pc.fill_null(near["position"], -1).to_numpy() if known else np.full(len(order), -1)
     ranked = np.lexsort((order, code))
     later = ranked[1:][code[ranked][1:] == code[ranked][:-1]]
     arriving = position[later] < 0

@@ -3,12 +3,15 @@
 Equal texts have equal hashes; whoever needs to know that two texts are equal compares the texts. Every text is read in
 words of eight bytes, and each word is mixed in by a multiplication and a shift (the finaliser of MurmurHash3,
 https://github.com/aappleby/smhasher).
+
+Logs keep parts of these hashes (`recsys/log/erasures.py`), so they may not change from release to release.
 """
 
 import numpy as np
 import pyarrow as pa
 
 _MULTIPLIER = np.uint64(0xFF51AFD7ED558CCD)
+_INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(33)
 _WORD = 8
 _ROWS_AT_ONCE = 1 << 16
@@ -37,15 +40,16 @@ def spans(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def hashes_of_spans(data: np.ndarray, start: np.ndarray, length: np.ndarray, seed: int = 0) -> np.ndarray:
     """The hash of every span [N] uint64 of `data` [bytes + 8] uint8."""
     out = np.empty(len(start), np.uint64)
+    begin_with = _mixed(np.array([seed], np.uint64) * _MULTIPLIER + _INCREMENT)[0]
     words = np.ndarray((len(data) - _WORD + 1,), "<u8", buffer=data, strides=(1,))  # a word begins at every byte
     for begin in range(0, len(start), _ROWS_AT_ONCE):
         rows = slice(begin, begin + _ROWS_AT_ONCE)
-        out[rows] = _hash_some(words, start[rows], length[rows], np.uint64(seed))
+        out[rows] = _hash_some(words, start[rows], length[rows], begin_with)
     return out
 
 
-def _hash_some(words: np.ndarray, start: np.ndarray, length: np.ndarray, seed: np.uint64) -> np.ndarray:
-    value = _mixed((length.astype(np.uint64) + seed) * _MULTIPLIER)
+def _hash_some(words: np.ndarray, start: np.ndarray, length: np.ndarray, begin_with: np.uint64) -> np.ndarray:
+    value = _mixed((length.astype(np.uint64) ^ begin_with) * _MULTIPLIER)
     for position in range(0, int(length.max(initial=0)), _WORD):
         left = length - position
         rows = slice(None) if (left > 0).all() else np.flatnonzero(left > 0)

@@ -1,5 +1,6 @@
 """A log grows part by part, and is at every step what all parts at once would give."""
 
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -162,6 +163,19 @@ def test_what_cannot_be_added_to_is_written_from_scratch_and_says_why(tmp_path: 
     assert told == [f"log is written from scratch: {reason}"]
     assert then.read == list(then.contents)
     assert summary.events == len(then.contents)
+
+
+def test_a_thousand_dates_need_few_open_files_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "DATES_ROWS", 100)
+    parts = {f"{n}": Part([sale(f"{n}-{day}", day * 3 * DAY) for day in range(1_000)]) for n in range(3)}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 20, hard))
+        try:
+            summary = write_log(Shop(parts, chunk_rows=1_000), Path(folder) / "log")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert (summary.events, len(list((Path(folder) / "log" / "events").iterdir()))) == (3_000, 1_000)
 
 
 def test_two_parts_of_one_name_are_refused(tmp_path: Path) -> None:
