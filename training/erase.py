@@ -11,7 +11,7 @@ from recsys.errors import ConfigError
 from recsys.log.erase import Named, erase
 from recsys.log.reader import EventLog
 from training.command import command
-from training.report import accounted
+from training.report import LITERATURE_MODE, accounted
 
 
 def erase_shopper(config: DictConfig) -> None:
@@ -27,7 +27,10 @@ def erase_shopper(config: DictConfig) -> None:
     )
     if not receipt.events + receipt.blanked + receipt.quarantined:
         console.print("no row was theirs; rows that come later are kept out", style="yellow")
-    console.print(accounted(EventLog(folder).summary))
+    summary = EventLog(folder).summary
+    if summary.order_only:
+        console.print(LITERATURE_MODE, style="yellow", highlight=False)
+    console.print(accounted(summary))
     console.print(f"receipt: {sorted((folder / 'receipts').iterdir())[-1]}", highlight=False, soft_wrap=True)
     for other in sorted(path.parent for path in folder.parent.glob("*/manifest.json") if path.parent != folder):
         console.print(

@@ -23,8 +23,8 @@ def print_log(summary: LogSummary, folder: Path, console: Console) -> None:
         if counts:
             console.print(f"  {heading}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     console.print(
-        f"{summary.shoppers:,} shoppers, {summary.items:,} items, {summary.moments:,} moments (baskets) "
-        + (f"from {summary.first} to {summary.last}" if summary.events and not summary.order_only else "")
+        f"{summary.shoppers:,} shoppers, {summary.items:,} items, {summary.moments:,} moments (baskets)"
+        + (f" from {summary.first} to {summary.last}" if summary.events and not summary.order_only else "")
     )
     console.print(f"log: {folder}", highlight=False, soft_wrap=True)
 

@@ -21,10 +21,11 @@ from recsys.log.engine import Engine
 from recsys.log.erasures import Erasures
 from recsys.log.intake import quarantine_file
 from recsys.log.known import NotesTask, note_names
-from recsys.log.manifest import DataFile, Manifest, content_digest
+from recsys.log.manifest import DataFile, Manifest, PartRecord, content_digest
 from recsys.log.plan import Plan
 from recsys.log.quarantine import QUARANTINE
 from recsys.log.spill import grouped
+from recsys.log.summary import LogSummary
 from recsys.log.totals import added_up, blank_summary, part_records, reasons
 from recsys.protocols import Source
 
@@ -54,18 +55,6 @@ def build(
     fresh = [file for files in engine.run(write_dates, tasks) for file in files]
     events = tuple(sorted([*kept, *fresh], key=lambda file: file.date))
     parts = part_records(plan, arrivals)
-    quarantine_reasons, excluded_reasons = reasons(plan, arrivals)
-    if not events and not erasures:
-        rows = sum(part.rows_in for part in parts)
-        raise DataError(
-            f"source {source.name!r} gave no usable event out of {rows} rows; quarantined: {quarantine_reasons}"
-        )
-    shoppers, items = names_of(log, kept, [task.folder for task in tasks], engine)
-    named = [(part.name, part.digest) for part in parts]
-    fingerprint = content_digest(source.fingerprint(), named, erasures.entries)
-    blank = blank_summary(
-        source=source.name, licence=source.licence, fingerprint=fingerprint, order_only=source.order_only
-    )
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         generation=generation,
@@ -77,16 +66,29 @@ def build(
         erased=erasures.entries,
         receipts=plan.old.receipts if plan.old else (),
         summary=added_up(
-            blank,
+            _blank_summary(source, parts, erasures),
             parts,
             events,
-            shoppers=shoppers,
-            items=items,
-            quarantine_reasons=quarantine_reasons,
-            excluded_reasons=excluded_reasons,
+            names=names_of(log, kept, [task.folder for task in tasks], engine),
+            reasons=reasons(plan, arrivals),
         ),
     )
+    if not events and not erasures:
+        raise DataError(
+            f"source {source.name!r} gave no usable event out of {manifest.summary.rows_in} rows; quarantined: "
+            f"{manifest.summary.quarantine_reasons}"
+        )
     return manifest, arrivals.linked
+
+
+def _blank_summary(source: Source, parts: Sequence[PartRecord], erasures: Erasures) -> LogSummary:
+    named = [(part.name, part.digest) for part in parts]
+    return blank_summary(
+        source=source.name,
+        licence=source.licence,
+        fingerprint=content_digest(source.fingerprint(), named, erasures.entries),
+        order_only=source.order_only,
+    )
 
 
 def names_of(log: Path, files: Sequence[DataFile], noted: Iterable[Path], engine: Engine) -> tuple[int, int]:

@@ -174,7 +174,6 @@ def _after(
         )
         for part in manifest.parts
     )
-    shoppers, items = names_of(folder, left, [], engine)
     fingerprint = content_digest(manifest.settings, [(p.name, p.digest) for p in parts], erasures.entries)
     return replace(
         manifest,
@@ -187,10 +186,8 @@ def _after(
             replace(manifest.summary, fingerprint=fingerprint),
             parts,
             left,
-            shoppers=shoppers,
-            items=items,
-            quarantine_reasons=+reasons,
-            excluded_reasons=manifest.summary.excluded_reasons,
+            names=names_of(folder, left, [], engine),
+            reasons=(+reasons, manifest.summary.excluded_reasons),
         ),
     )
 

@@ -89,7 +89,6 @@ def _second(folder: Path, summary: LogSummary, engine: Engine) -> Manifest:
         excluded=summary.excluded,
         erased=0,
     )
-    shoppers, items = names_of(folder, events, [], engine)
     return Manifest(
         schema_version=2,
         generation=1,
@@ -104,10 +103,8 @@ def _second(folder: Path, summary: LogSummary, engine: Engine) -> Manifest:
             replace(summary, schema_version=2),
             [part],
             events,
-            shoppers=shoppers,
-            items=items,
-            quarantine_reasons=summary.quarantine_reasons,
-            excluded_reasons=summary.excluded_reasons,
+            names=names_of(folder, events, [], engine),
+            reasons=(summary.quarantine_reasons, summary.excluded_reasons),
         ),
     )
 

@@ -55,12 +55,16 @@ def added_up(
     parts: Sequence[PartRecord],
     files: Iterable[DataFile],
     *,
-    shoppers: int,
-    items: int,
-    quarantine_reasons: Mapping[str, int],
-    excluded_reasons: Mapping[str, int],
+    names: tuple[int, int],
+    reasons: tuple[Mapping[str, int], Mapping[str, int]],
 ) -> LogSummary:
     """`summary` with the counts of these parts and files.
+
+    Args:
+        summary: what is kept of it: source, licence, fingerprint, version, mode.
+        parts, files: all of the log.
+        names: how many different shoppers and items there are.
+        reasons: how many rows were quarantined and excluded, by reason.
 
     Raises:
         DataError: rows are unaccounted for.
@@ -78,13 +82,13 @@ def added_up(
         quarantined=sum(part.quarantined for part in parts),
         excluded=sum(part.excluded for part in parts),
         erased=sum(part.erased for part in parts),
-        shoppers=shoppers,
-        items=items,
+        shoppers=names[0],
+        items=names[1],
         moments=sum(file.moments for file in files),
         first=to_datetime(min(file.first for file in files)).isoformat() if files else "",
         last=to_datetime(max(file.last for file in files)).isoformat() if files else "",
-        quarantine_reasons=dict(quarantine_reasons),
-        excluded_reasons=dict(excluded_reasons),
+        quarantine_reasons=dict(reasons[0]),
+        excluded_reasons=dict(reasons[1]),
         types=dict(sorted(types.items())),
     )
     check(total)

@@ -46,8 +46,8 @@ def write_log(
 
     Parts that the log holds are not read again. If there are only further parts, they are added, and only the files of
     the dates that they touch are written anew; if a part changed or is gone, or the source's settings changed, the log
-    is written from scratch. What was erased stays erased, in logs
-    of the same source that lie beside this one, too. A log that is up to date is left as it is.
+    is written from scratch. A log that is up to date is left as it is. What was erased stays erased, here and in logs
+    of the same source that are written beside this one.
 
     Args:
         source: where the events come from.
@@ -70,21 +70,26 @@ def write_log(
         tidy(folder, plan.old)
         if plan.reason:
             tell(f"{folder.name} is written from scratch: {plan.reason}")
-        engine = engine or LocalEngine()
-        erasures = Erasures(plan.old.erased) if plan.old else _erased_elsewhere(source, folder)
         try:
-            manifest, linked = build(source, plan, folder, engine=engine, erasures=erasures)
-            if linked:
-                tell("the new rows link further visitors to erased users: they are erased, too")
-                more = erasures.adding("anonymous", linked)
-                sweep(folder, manifest, more, kind="linked", clock=clock or SystemClock(), engine=engine)
-            else:
-                commit(folder, manifest)
-                tidy(folder, manifest)
+            _write(source, plan, folder, engine=engine or LocalEngine(), clock=clock or SystemClock(), tell=tell)
         except BaseException:
             roll_back(folder)
             raise
-    return read_manifest(folder).summary
+        return read_manifest(folder).summary
+
+
+def _write(
+    source: Source, plan: Plan, folder: Path, *, engine: Engine, clock: Clock, tell: Callable[[str], None]
+) -> None:
+    erasures = Erasures(plan.old.erased) if plan.old else _erased_elsewhere(source, folder)
+    manifest, linked = build(source, plan, folder, engine=engine, erasures=erasures)
+    if linked:
+        tell("the new rows link further visitors to erased users: they are erased, too")
+        more = erasures.adding("anonymous", linked)
+        sweep(folder, manifest, more, kind="linked", clock=clock, engine=engine)
+    else:
+        commit(folder, manifest)
+        tidy(folder, manifest)
 
 
 def _erased_elsewhere(source: Source, folder: Path) -> Erasures:
