@@ -36,11 +36,11 @@ def run(recipe: Recipe, console: Console) -> Path:
     more up to the log's end, so that a release starts with the latest crowd; the table is from before that.
     """
     recipe = replace(recipe, index=deepcopy(recipe.index), retrieval=deepcopy(recipe.retrieval))  # a run alters them
-    tracker = recipe.tracker(outputs=recipe.outputs)
     with recipe.engine as engine:
         summary = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print)
         print_log(summary, recipe.log_folder, console)
         digest = recipe_digest(recipe.settings, summary.fingerprint)
+        tracker = recipe.tracker(outputs=recipe.outputs)
         if recipe.reuse and (kept := reusable(tracker, digest, console)):
             return kept
         with console.status("surveying the log and gathering everybody's history ..."):
