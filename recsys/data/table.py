@@ -23,13 +23,14 @@ import pyarrow as pa
 from recsys.clock import DAY, Clock, SystemClock, parse_instant
 from recsys.data.chunk import SourceChunk, SourcePart
 from recsys.data.raw_files import digest_of
+from recsys.data.tabular.block import Block
 from recsys.data.tabular.events import EventMapping, Mapped
 from recsys.data.tabular.files import FORMS, Dialect, TableFile, open_files
-from recsys.data.tabular.fitting import Need, require
+from recsys.data.tabular.fitting import require
 from recsys.data.tabular.item_files import ORDER_BITS, observe_files
 from recsys.data.tabular.item_history import ItemHistory
 from recsys.data.tabular.items import ItemMapping, item_mapping_of
-from recsys.data.tabular.mapping import event_mapping_of, event_needs
+from recsys.data.tabular.mapping import event_mapping_of, event_needs, item_needs
 from recsys.data.tabular.spelling import Style, check_marks, check_time_format, check_zone, names_of
 from recsys.errors import ConfigError
 
@@ -138,7 +139,7 @@ class TableSource:
     decimal: str = "."
     thousands: str | None = None
     strip: Names = ()
-    missing: Sequence[str] = ()
+    missing: Names = ()
     form: str | None = None
     delimiter: str = ","
     header: Sequence[str] | None = None
@@ -146,7 +147,7 @@ class TableSource:
     encoding: str = "utf-8"
     item_files: Names | None = None
     item_columns: Mapping[str, Setting] = field(default_factory=dict)
-    item_attributes: Sequence[str] | Mapping[str, Setting] = ()
+    item_attributes: Names | Mapping[str, Setting] = ()
     item_delimiter: str | None = None
     item_header: Sequence[str] | None = None
     category_separator: str | None = None
@@ -184,8 +185,8 @@ class TableSource:
         """
         mapping = self._event_mapping()
         files, item_files = self._event_files(), self._item_files()
-        needs, item_needs = event_needs(mapping), self._item_needs()
-        require([*((file, needs) for file in files), *((file, item_needs) for file in item_files)])
+        needs, more = event_needs(mapping), item_needs(self._item_mapping())
+        require([*((file, needs) for file in files), *((file, more) for file in item_files)])
         state = _state_of(files)
         events = [
             SourcePart(name=file.origin, digest=digest_of(file.path), chunks=partial(self._read, file, number, state))
@@ -212,7 +213,7 @@ class TableSource:
                     pass
         history = self._gathered.history.copied()
         mapping = self._item_mapping()
-        observe_files(history, self._item_files(), mapping, self.missing)
+        observe_files(history, self._item_files(), mapping, names_of(self.missing))
         return history.items(mapping)
 
     def _read(self, file: TableFile, number: int, state: str) -> Iterator[SourceChunk]:
@@ -221,7 +222,7 @@ class TableSource:
         latest = self.clock.now() + DAY
         ticket = self._gathered.begin(state)
         rows = 0
-        for block in file.blocks(mapping.wanted()):
+        for block in self._blocks(file, mapping):
             mapped = mapping.read(block, latest=latest)
             self._gathered.add(ticket, file.origin, mapped.described, number << ORDER_BITS)
             if not rows:
@@ -229,6 +230,10 @@ class TableSource:
             rows += mapped.chunk.rows_in
             yield mapped.chunk
         self._gathered.finish(ticket, file.origin)
+
+    def _blocks(self, file: TableFile, mapping: EventMapping) -> Iterator[Block]:
+        for block in file.blocks(mapping.wanted()):
+            yield from block.pieces(mapping.block_rows)
 
     def _event_files(self) -> list[TableFile]:
         return open_files(names_of(self.files), self._dialect(self.delimiter, self.header))
@@ -266,7 +271,7 @@ class TableSource:
             type_values=self.type_values,
             rules=self.rules,
             explode=self.explode,
-            missing=self.missing,
+            missing=names_of(self.missing),
             style=self._style(),
             items=self._mapping_of_items({}, {}) if self.item_files is not None else self._item_mapping(),
         )
@@ -275,7 +280,7 @@ class TableSource:
         return self._mapping_of_items(self.item_columns, self.item_attributes)
 
     def _mapping_of_items(
-        self, columns: Mapping[str, Setting], attributes: Sequence[str] | Mapping[str, Setting]
+        self, columns: Mapping[str, Setting], attributes: Names | Mapping[str, Setting]
     ) -> ItemMapping:
         currency = self.constants.get("currency")
         return item_mapping_of(
@@ -286,10 +291,6 @@ class TableSource:
             currency=None if currency is None else str(currency),
             own_files=self.item_files is not None,
         )
-
-    def _item_needs(self) -> list[Need]:
-        mapping = self._item_mapping()
-        return [Need(reading.needs(), essential=reading is mapping.item_id) for reading in mapping.all_readings()]
 
     def _check_text_files(self) -> None:
         if self.form is not None and self.form not in FORMS:

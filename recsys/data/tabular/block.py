@@ -1,5 +1,6 @@
 """A piece of a file: rows that could be taken apart, and rows that could not."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,17 @@ class Block:
     def rows_in(self) -> int:
         """Rows read, good and bad."""
         return len(self.lines) + len(self.refused)
+
+    def pieces(self, rows: int) -> Iterator["Block"]:
+        """The same in blocks of at most `rows` readable rows, for rows that give many records each."""
+        for first in range(0, max(len(self.lines), 1), rows):
+            yield Block(
+                origin=self.origin,
+                columns=self.columns.slice(first, rows),
+                row=self.row[first : first + rows],
+                lines=self.lines[first : first + rows],
+                refused=self.refused if first == 0 else [],
+            )
 
 
 def quarantine(origin: str, refusals: list[Refusal]) -> pa.Table:

@@ -30,6 +30,7 @@ _CANONICAL_TYPES: Mapping[str, str | None] = {event_type.value: event_type.value
 _READ_FIRST = ("item_id", "quantity")
 """Fields that others are read by: a total by the quantity, a rank by the item."""
 _POSITIVE_IN_RETURNS = ("quantity", "price", "list_price")
+_ROWS, _ROWS_WITH_LISTS = 1 << 20, 1 << 13
 _NO_TEXT = pa.scalar(None, pa.string())
 
 
@@ -73,6 +74,11 @@ class EventMapping:
         yield self.base
         for rule in self.rules:
             yield from rule.templates
+
+    @property
+    def block_rows(self) -> int:
+        """So many rows at once are enough: a row may give a record for each element of a long list."""
+        return _ROWS_WITH_LISTS if any(template.explode for template in self.templates()) else _ROWS
 
     def wanted(self) -> list[str]:
         """The columns to read."""

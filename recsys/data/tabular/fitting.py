@@ -24,11 +24,13 @@ class Need:
         choices: sets of columns.
         essential: without it no row of the file can be used.
         whole: it is a list that is taken as such, whatever its elements are.
+        textual: it holds times that are written out; numbers would be of an unknown unit.
     """
 
     choices: tuple[tuple[str, ...], ...]
     essential: bool = False
     whole: bool = False
+    textual: bool = False
 
 
 def require(wanted: Sequence[tuple[TableFile, Sequence[Need]]]) -> None:
@@ -88,6 +90,13 @@ def _fault(schema: pa.Schema, missing: Sequence[str], needs: Sequence[Need]) -> 
         if kind is not None and is_object(kind):
             inner = [path for path in names if path.startswith(name)]
             faults.append(f"has no single values in {name!r}, it is an object; name one of {', '.join(inner)}")
+    for name in sorted({name for need in needs if need.textual for choice in need.choices for name in choice}):
+        kind = None if name in twice else type_of(schema, name)
+        if kind is not None and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            faults.append(
+                f"has {kind} in {name!r}, which time_format 'iso' cannot read; set it to epoch_s, epoch_ms or "
+                "epoch_us, or to a pattern such as '%Y%m%d'"
+            )
     return "; ".join(faults)
 
 

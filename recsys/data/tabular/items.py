@@ -11,7 +11,7 @@ from recsys.data.tabular.convert import as_text, joined
 from recsys.data.tabular.path import as_lists, elements_of
 from recsys.data.tabular.reading import Fields, FromInputs, Inputs, NumberReading, Read, Reading
 from recsys.data.tabular.records import Records
-from recsys.data.tabular.spelling import Joining, Settings, Style, check_keys, each_of, reading_of
+from recsys.data.tabular.spelling import Joining, Settings, Style, check_keys, each_of, names_of, reading_of
 from recsys.errors import ConfigError
 from recsys.event import ITEM_SCHEMA
 
@@ -136,7 +136,7 @@ class ItemMapping:
 
 def item_mapping_of(
     columns: Settings,
-    attributes: Settings | Sequence[str],
+    attributes: Settings | str | Sequence[str],
     *,
     style: Style,
     separator: str | None,
@@ -158,7 +158,7 @@ def item_mapping_of(
         for number, one in enumerate(each_of(setting) if several else [setting]):
             part = f"{_PREFIX}{name} {number}" if name in _PARTS else f"{_PREFIX}{name}"
             readings[part] = _reading(f"{key}.{name}", name, one, style)
-    named = attributes if isinstance(attributes, Mapping) else {name: name for name in attributes}
+    named = attributes if isinstance(attributes, Mapping) else {name: name for name in names_of(attributes)}
     for name, setting in named.items():
         if setting is not None:
             readings[f"{_ATTRIBUTE}{name}"] = _reading(f"data.item_attributes.{name}", "brand", setting, style)

@@ -75,11 +75,9 @@ class _Parser:
 
     wanted: tuple[str, ...]
     types: dict[str, pa.DataType] = field(default_factory=dict)
-    alone: set[str] = field(default_factory=set)
 
     def learn(self, schema: pa.Schema) -> None:
         """Take over the types of the wanted paths; what only looks like a time stays text."""
-        self.alone.update(set(self.wanted) & set(schema.names))
         for text in self.wanted:
             kind = type_of(schema, text)
             if kind is not None and not pa.types.is_null(kind):
@@ -118,22 +116,37 @@ class _Parser:
 
     def _exact(self, table: pa.Table, rows: int) -> pa.Table | None:
         """The wanted columns, unless objects and lines differ in number or a long number lost its last digits."""
-        columns = {text: lookup(table, text) for text in self.wanted}
+        found = {text: _either(table, text) for text in self.wanted}
+        columns = {text: column for text, column in found.items() if column is not None}
+        if table.num_rows != rows or len(columns) < len(found):
+            return None
         plain = [column.values if pa.types.is_list(column.type) else column for column in columns.values()]
         numbers = [column for column in plain if pa.types.is_floating(column.type)]
         lossy = any(pc.any(pc.greater_equal(pc.abs(number), EXACT)).as_py() for number in numbers)
-        return None if table.num_rows != rows or lossy else pa.table(columns)
+        return None if lossy else pa.table(columns)
 
     def _schema(self) -> pa.Schema:
-        """The wanted paths and nothing else."""
+        """The wanted paths and nothing else; each of them as a key of its own, too, if that has a dot in it."""
         tree: dict[str, object] = {}
         for text in self.wanted:
-            steps = (Field(text),) if text in self.alone else steps_of(text) or (Field(text),)
+            steps = steps_of(text) or (Field(text),)
+            if "." in text:
+                _grow(tree, (Field(text),), self.types.get(text, pa.string()))
             for number, step in enumerate(steps):
                 if isinstance(step, Select):
                     _grow(tree, [*steps[:number], Each(), Field(step.key)], pa.string())
             _grow(tree, steps, self.types.get(text, pa.string()))
         return pa.schema([pa.field(name, type_of_tree(branch)) for name, branch in tree.items()])
+
+
+def _either(table: pa.Table, text: str) -> pa.Array | None:
+    """The values of a path, be it a field of an object or one key with a dot in it; None where both occur."""
+    alone = lookup(table, text)
+    if "." not in text:
+        return alone
+    within = lookup(table.drop_columns([text]), text)
+    both = alone.null_count < len(alone) and within.null_count < len(within)
+    return None if both else within if alone.null_count == len(alone) else alone
 
 
 def _read(lines: list[bytes], schema: pa.Schema | None) -> pa.Table:

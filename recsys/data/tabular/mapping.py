@@ -1,12 +1,13 @@
 """The settings of a table source -> its mapping of rows to events, checked for what contradicts itself."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from recsys.data.tabular.events import ANY_OTHER, EventMapping
 from recsys.data.tabular.fitting import Need
 from recsys.data.tabular.items import ItemMapping
 from recsys.data.tabular.path import list_of
-from recsys.data.tabular.reading import RankReading, WholeReading
+from recsys.data.tabular.reading import InstantReading, RankReading, Reading, WholeReading
 from recsys.data.tabular.rule import Template, check_type, constants_of, explode_of, readings_of, rule_of
 from recsys.data.tabular.spelling import Settings, Style
 from recsys.errors import ConfigError
@@ -31,6 +32,10 @@ def event_mapping_of(
     Raises:
         ConfigError: settings that contradict each other or name what does not exist.
     """
+    if isinstance(rules, Mapping | str):
+        raise ConfigError(
+            f"data.rules is {rules!r}; write a list, one rule after the other, each beginning with a dash"
+        )
     base = Template(
         readings=readings_of("data.columns", columns, style),
         constants=constants_of("data.constants", constants),
@@ -57,18 +62,35 @@ def event_needs(mapping: EventMapping) -> list[Need]:
     essential = [name for name in (*_ESSENTIAL, *_SHOPPER) if name in mapping.base.readings]
     shopper = [name for name in essential if name in _SHOPPER]
     needs = [
-        Need(reading.needs(), essential=name in essential and (name not in _SHOPPER or len(shopper) == 1))
+        Need(
+            reading.needs(),
+            essential=name in essential and (name not in _SHOPPER or len(shopper) == 1),
+            textual=is_textual(reading),
+        )
         for template in mapping.templates()
         for name, reading in template.readings.items()
     ]
     if len(shopper) == 2 and all(mapping.base.readings[name].needs() for name in shopper):
         either = tuple(choice for name in shopper for choice in mapping.base.readings[name].needs())
         needs.append(Need(either, essential=True))
-    needs += [Need(reading.needs()) for reading in mapping.items.all_readings()]
+    needs += item_needs(mapping.items)
     needs += [Need(((condition.column,),)) for rule in mapping.rules for condition in rule.conditions]
     needs += [Need(((name,),), whole=True) for name in _lists(mapping)]
     mapped = [tuple(tuple(map(mapping.column_of, names)) for names in need.choices) for need in needs]
-    return [Need(choices, need.essential, need.whole) for choices, need in zip(mapped, needs, strict=True)]
+    return [replace(need, choices=choices) for choices, need in zip(mapped, needs, strict=True)]
+
+
+def item_needs(mapping: ItemMapping) -> list[Need]:
+    """What columns every file must have in which items are described."""
+    return [
+        Need(reading.needs(), essential=reading is mapping.item_id, textual=is_textual(reading))
+        for reading in mapping.all_readings()
+    ]
+
+
+def is_textual(reading: Reading) -> bool:
+    """Whether this reads times that are no numbers."""
+    return isinstance(reading, InstantReading) and reading.time_format == "iso"
 
 
 def _type_values(type_values: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -244,7 +244,7 @@ def test_numbers_in_a_time_column_need_their_unit(tmp_path):
     )
     columns = {"occurred_at": "when", "type": "what", "user_id": "who", "item_id": "item"}
     with pytest.raises(
-        SourceError, match=r"holds int64, which time_format 'iso' cannot read; set it to one of epoch_s"
+        SourceError, match=r"has int64 in 'when', which time_format 'iso' cannot read; set it to epoch_s"
     ):
         list(chunks_of(source(tmp_path / "l.parquet", columns=columns)))
     assert len(events(source(tmp_path / "l.parquet", columns=columns, time_format="epoch_s"))) == 1

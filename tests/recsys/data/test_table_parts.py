@@ -10,7 +10,9 @@ from recsys.clock import DAY, ManualClock, parse_instant
 from recsys.data.chunk import chunks_of
 from recsys.data.table import TableSource
 from recsys.errors import SourceError
-from tests.recsys.data.small_logs import NOW, events, refused, source, write, write_json
+from recsys.log.reader import EventLog
+from recsys.log.writer import write_log
+from tests.recsys.data.small_logs import COLUMNS, NOW, events, refused, source, write, write_json
 
 ROW = "2024-01-0{},buy,ann,i{},1,2,n{}"
 
@@ -137,10 +139,16 @@ def test_a_mapping_that_fits_no_row_is_warned_of_at_once_with_what_to_look_at(
     assert "data.time_format" in caplog.text
 
 
-def test_numbers_as_times_name_their_column(tmp_path: Path) -> None:
-    path = write_json(tmp_path / "l.jsonl", {"when": 1704164645, "what": "buy", "who": "a", "item": "i"})
-    with pytest.raises(SourceError, match="when: the time column holds int64"):
-        list(chunks_of(source(path)))
+def test_numbers_as_times_are_told_before_reading_and_refused_among_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"when": 1704164645, "what": "buy", "who": "a", "item": "i"}
+    with pytest.raises(SourceError, match=r"has int64 in 'when', which time_format 'iso' cannot read"):
+        source(write_json(tmp_path / "l.jsonl", row)).parts()
+    table = source(write_json(tmp_path / "l.jsonl", row | {"when": "2024-01-01"}, row))
+    monkeypatch.setattr("recsys.data.tabular.lines.BLOCK_BYTES", 20)
+    assert [(number, reason) for number, reason, _ in refused(table)] == [(2, "time is unreadable")]
+    assert len(events(table)) == 1
 
 
 def test_a_source_that_was_read_is_not_read_again_for_its_items(
@@ -161,3 +169,38 @@ def test_a_source_that_was_read_is_not_read_again_for_its_items(
     assert table.items()["title"].to_pylist() == ["n1", "n1"]
     assert opened == [], "nothing happened since"
     assert stamp.st_size == (tmp_path / "day-1.csv").stat().st_size
+
+
+def test_a_log_takes_in_the_new_day_alone_and_follows_a_file_of_items_that_changes(tmp_path: Path) -> None:
+    day(tmp_path / "in", 1)
+    write(tmp_path / "items.csv", "i1,Tea", "i9,Cup", header="sku,name")
+    settings = {
+        "item_files": str(tmp_path / "items.csv"),
+        "item_columns": {"item_id": "sku", "title": "name"},
+        "explode": {"column": "note", "separator": "/"},
+        "columns": COLUMNS | {"query": "note[]"},
+    }
+
+    def written() -> tuple[int, int, list[str], list[str]]:
+        told: list[str] = []
+        summary = write_log(source(tmp_path / "in" / "*.csv", **settings), tmp_path / "log", tell=told.append)
+        return summary.rows_in, summary.unfolded, EventLog(tmp_path / "log").items()["title"].to_pylist(), told
+
+    assert written() == (2, 0, ["Tea", "Cup"], [])
+    write(tmp_path / "in" / "day-2.csv", ROW.format(2, 2, "a/b/c"))
+    assert written() == (3, 2, ["Tea", "i2", "Cup"], [])
+    write(tmp_path / "items.csv", "i1,Green tea", "i9,Cup", header="sku,name")
+    rows_in, unfolded, titles, told = written()
+    assert (rows_in, unfolded, titles) == (3, 2, ["Green tea", "i2", "Cup"])
+    assert told == ["log is written from scratch: the part 'items: items.csv' changed"]
+
+
+def test_long_lists_do_not_make_long_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "l.csv", *(ROW.format(1, number, "a/b/c") for number in range(10)), "torn")
+    settings = {"explode": {"column": "note", "separator": "/"}, "columns": COLUMNS | {"query": "note[]"}}
+    whole = events(source(path, **settings))
+    monkeypatch.setattr("recsys.data.tabular.events._ROWS_WITH_LISTS", 4)
+    table = source(path, **settings)
+    assert [chunk.events.num_rows for chunk in chunks_of(table)] == [12, 12, 6]
+    assert events(table) == whole
+    assert [row for row, _, _ in refused(table)] == [12]

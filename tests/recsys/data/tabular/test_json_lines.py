@@ -101,6 +101,14 @@ def test_keys_with_dots_in_them_are_found_under_their_whole_name(tmp_path: Path)
     assert values(path, "page.url") == ["/", "/x"]
 
 
+def test_keys_with_dots_may_stand_beside_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recsys.data.tabular.lines.BLOCK_BYTES", 20)
+    monkeypatch.setattr("recsys.data.tabular.json_lines.SAMPLE_BYTES", 20)
+    flat, deep = {"page.url": "/"}, {"page": {"url": "/x"}}
+    assert values(write(tmp_path / "l.jsonl", deep, flat, deep), "page.url") == ["/x", "/", "/x"]
+    assert values(write(tmp_path / "l.jsonl", flat, deep, flat), "page.url") == ["/", "/x", "/"]
+
+
 def test_an_element_is_chosen_by_its_key(tmp_path: Path) -> None:
     params = [{"key": "n", "value": {"int": "7"}}, {"key": "term", "value": {"text": "tea"}}]
     path = write(tmp_path / "l.jsonl", {"p": params}, {"p": []}, {"p": params[:1]})
