@@ -103,8 +103,9 @@ def rhythms(past: Past, at_day: np.ndarray, *, day: np.ndarray, amount: np.ndarr
     fresh[1:] = (asked[1:] != asked[:-1]).any(1)
     distinct = asked[fresh]
     found = np.zeros((len(distinct), 2), np.int64)
-    for piece in _pieces(distinct):
-        found[piece] = _strongest(days, distinct[piece])
+    telling = np.flatnonzero(distinct[:, 2] - distinct[:, 1] >= SHOPPING_DAYS)
+    for piece in _pieces(distinct[telling]):
+        found[telling[piece]] = _strongest(days, distinct[telling[piece]])
     cycle, phase = found[np.cumsum(fresh) - 1].T
     return Rhythm(cycle, phase)
 
@@ -148,21 +149,16 @@ def _pieces(asked: np.ndarray) -> Iterator[slice]:
 def _strongest(days: _Days, asked: np.ndarray) -> np.ndarray:
     """Cycle and phase of each question [N, 2]; zeros where no rhythm is strong enough."""
     low, begin, end, at_day = asked.T
-    some = end > begin
-    if not some.any():
-        return np.zeros((len(asked), 2), np.int64)
-    whole = slice(int(begin[some].min()), int(end.max()))
+    whole = slice(int(begin.min()), int(end.max()))
     day = days.day[whole]
     amount = np.minimum(np.diff(days.total[days.first[whole.start : whole.stop + 1]]), LARGEST)
-    begin, end = np.where(some, begin - whole.start, 0), np.where(some, end - whole.start, 0)
-    first_amount = np.minimum(days.total[days.first[whole.start + begin + 1]] - days.total[low], LARGEST)
-    sums = _Sums(day, amount, begin, end, first_amount, some)
-    span = np.where(some, at_day - day[begin], 0)
-    monthly = _monthly_scores(sums, day[begin], np.where(some, at_day, day[begin]))
+    first_amount = np.minimum(days.total[days.first[begin + 1]] - days.total[low], LARGEST)
+    begin, end = begin - whole.start, end - whole.start
+    sums = _Sums(day, amount, begin, end, first_amount)
+    monthly = _monthly_scores(sums, day[begin], at_day)
     fortnightly = _fortnightly_scores(sums)
-    enough = end - begin >= SHOPPING_DAYS
-    monthly[~enough | (span < CYCLES[MONTH] * MONTH)] = -np.inf
-    fortnightly[~enough | (span < CYCLES[FORTNIGHT] * FORTNIGHT)] = -np.inf
+    monthly[at_day - day[begin] < CYCLES[MONTH] * MONTH] = -np.inf
+    fortnightly[at_day - day[begin] < CYCLES[FORTNIGHT] * FORTNIGHT] = -np.inf
     strength = np.stack([monthly.max(1) / STRENGTH[MONTH], fortnightly.max(1) / STRENGTH[FORTNIGHT]], 1)
     is_month, believed = strength[:, 0] >= strength[:, 1], strength.max(1) >= 1
     cycle = np.where(is_month, MONTH, FORTNIGHT)
@@ -179,45 +175,47 @@ class _Sums:
     begin: np.ndarray
     end: np.ndarray
     first_amount: np.ndarray
-    some: np.ndarray
 
-    def by_phase(self, phase: np.ndarray, cycle: int, *, power: int) -> np.ndarray:
-        """Sum of amounts ** `power` on the days of each phase [N, cycle] int64; `phase` of every day [D]."""
-        running = np.zeros((len(self.day) + 1, cycle), np.int64)
-        running[np.arange(1, len(running)), phase] = self.amount**power
-        running = running.cumsum(0)
-        after_first = np.minimum(self.begin + 1, self.end)
-        sums = running[self.end] - running[after_first]
-        sums[np.arange(len(sums)), phase[self.begin]] += np.where(self.some, self.first_amount**power, 0)
+    def total(self, *, power: int) -> np.ndarray:
+        """Sum of amounts ** `power` [N] int64."""
+        running = np.concatenate([[0], np.cumsum(self.amount**power)])
+        return np.asarray(running[self.end] - running[self.begin + 1] + self.first_amount**power)
+
+    def in_windows(self, phase: np.ndarray, cycle: int, *, power: int) -> np.ndarray:
+        """Sum of amounts ** `power` in the window from each phase on [N, cycle] int64; `phase` of every day [D]."""
+        running = _running(phase, self.amount**power, cycle)
+        sums = running[self.end] - running[self.begin + 1]
+        row = np.arange(len(sums))
+        for shift in range(WINDOW[cycle]):
+            sums[row, (phase[self.begin] - shift) % cycle] += self.first_amount**power
         return np.asarray(sums)
 
 
-def _in_window(values: np.ndarray, width: int) -> np.ndarray:
-    """Sum of the `width` phases from each phase on, round the end, [N, cycle]."""
-    return np.asarray(sum(np.roll(values, -shift, axis=1) for shift in range(width)))
+def _running(phase: np.ndarray, value: np.ndarray | int, cycle: int) -> np.ndarray:
+    """Running sum, over days [D] of these phases, of what lies in the window from each phase on, [D + 1, cycle]."""
+    found = np.zeros((len(phase) + 1, cycle), np.int64)
+    row = np.arange(1, len(found))
+    for shift in range(WINDOW[cycle]):
+        found[row, (phase - shift) % cycle] = value
+    return np.asarray(found.cumsum(0))
 
 
 def _monthly_scores(sums: _Sums, first_day: np.ndarray, at_day: np.ndarray) -> np.ndarray:
     """Standard score of every day of the month [N, 31] for the days from `first_day` up to the day before `at_day`."""
     phase = day_of_month(sums.day) - 1
-    spent = sums.by_phase(phase, MONTH, power=1)
-    inside = _in_window(spent, WINDOW[MONTH])
-    square = sums.by_phase(phase, MONTH, power=2).sum(1, keepdims=True)
     base, top = int(first_day.min()), int(at_day.max())
-    calendar = np.zeros((top - base + 1, MONTH), np.int64)
-    calendar[np.arange(1, len(calendar)), day_of_month(np.arange(base, top)) - 1] = 1
-    calendar = calendar.cumsum(0)
-    lived = _in_window(calendar[at_day - base] - calendar[first_day - base], WINDOW[MONTH])
+    calendar = _running(day_of_month(np.arange(base, top)) - 1, 1, MONTH)
+    lived = calendar[at_day - base] - calendar[first_day - base]
     share = lived / np.maximum(at_day - first_day, 1)[:, None]
-    spread = np.sqrt(square * share * (1 - share))
-    return _scores(inside - spent.sum(1, keepdims=True) * share, spread)
+    spread = np.sqrt(sums.total(power=2)[:, None] * share * (1 - share))
+    return _scores(sums.in_windows(phase, MONTH, power=1) - sums.total(power=1)[:, None] * share, spread)
 
 
 def _fortnightly_scores(sums: _Sums) -> np.ndarray:
     """Standard score of every phase of the fortnight [N, 14] against the phase a week later."""
     phase = sums.day % FORTNIGHT
-    inside = _in_window(sums.by_phase(phase, FORTNIGHT, power=1), WINDOW[FORTNIGHT])
-    square = _in_window(sums.by_phase(phase, FORTNIGHT, power=2), WINDOW[FORTNIGHT])
+    inside = sums.in_windows(phase, FORTNIGHT, power=1)
+    square = sums.in_windows(phase, FORTNIGHT, power=2)
     lead = inside - np.roll(inside, -WEEK, axis=1)
     spread = np.sqrt((square + np.roll(square, -WEEK, axis=1)).astype(np.float64))
     return _scores(lead.astype(np.float64), spread)
