@@ -2,9 +2,8 @@
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recsys.errors import ConfigError
@@ -25,12 +24,16 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ConfigError: another process is writing there, or nothing can be written there.
     """
+    made = not folder.exists()
     descriptor = _lock(folder)
     try:
         yield
     finally:
         if not _holds_a_log(folder):  # the first write failed: leave nothing behind
-            shutil.rmtree(folder, ignore_errors=True)
+            (folder / LOCK).unlink(missing_ok=True)
+            if made:
+                with suppress(OSError):
+                    folder.rmdir()
         os.close(descriptor)
 
 

@@ -17,12 +17,13 @@ def tidy(folder: Path, manifest: Manifest | None) -> None:
     shutil.rmtree(folder / WORK, ignore_errors=True)
     (folder / f"{MANIFEST}.new").unlink(missing_ok=True)
     wanted = manifest.files() if manifest else set()
-    for path in [path for room in _ROOMS for path in sorted((folder / room).rglob("*"), reverse=True)]:
-        if path.is_dir():
-            if not any(path.iterdir()):
-                path.rmdir()
-        elif path.relative_to(folder).as_posix() not in wanted and (manifest or _OURS.fullmatch(path.name)):
-            path.unlink()
+    for room in _ROOMS:
+        for path in [*sorted((folder / room).rglob("*"), reverse=True), folder / room]:
+            if path.is_dir():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path.relative_to(folder).as_posix() not in wanted and (manifest or _OURS.fullmatch(path.name)):
+                path.unlink(missing_ok=True)
     if manifest is not None:
         for name in (OLD_SUMMARY, "items.parquet", "quarantine.parquet"):
             (folder / name).unlink(missing_ok=True)

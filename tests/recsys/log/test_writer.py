@@ -156,6 +156,18 @@ def test_a_source_without_a_usable_row_says_why(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_first_write_that_fails_in_a_folder_of_somebody_else_leaves_that_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "events" / "mine").mkdir(parents=True)
+    (tmp_path / "events" / "mine" / "diary.parquet").write_text("dear")
+    with pytest.raises(DataError, match="no usable event"):
+        write_log(Shop({"a": Part([], [("no price", "")])}), tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "events",
+        "events/mine",
+        "events/mine/diary.parquet",
+    ]
+
+
 def test_a_source_that_breaks_on_the_way_leaves_the_old_log_as_it_was(tmp_path: Path) -> None:
     class Broken(Shop):
         def items(self) -> pa.Table:
