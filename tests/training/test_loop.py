@@ -1,5 +1,6 @@
 """The learning line as a whole, on a shop whose truth is known."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.console import Console
 from recsys.bundle import read_metrics
 from recsys.errors import TrainingError
 from recsys.recommender import Recommender
+from recsys.split.leave_one_out import LeaveOneOut
 from tests.made_up_shop import MadeUpShop
 from training.comparison import ANSWER_ROW, ENCODER_ROW
 from training.loop import run
@@ -65,3 +67,13 @@ def test_a_cut_off_before_the_first_event_is_refused(tiny_recipe: Recipe) -> Non
     source = replace(tiny_recipe.data, cutoff=1)
     with pytest.raises(TrainingError, match=r"data\.cutoff"):
         run(replace(tiny_recipe, data=source, outputs=tiny_recipe.outputs / "early"), Console(quiet=True))
+
+
+def test_a_log_of_bare_order_is_trained_on_without_times_and_says_so(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    source = MadeUpShop(shoppers=20, order_only=True)
+    out = io.StringIO()
+    recipe = replace(tiny_recipe, data=source, split=LeaveOneOut(), outputs=tmp_path)
+    features = Recommender.load(run(recipe, Console(file=out, width=400))).features
+    assert "the log holds an order but no times; off: gap, hour, weekday" in out.getvalue()
+    assert "gap" not in features.names
+    assert "item_count" in features.names
