@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recsys.data.raw_items import with_defaults as with_defaults  # adapters look for it here
 from recsys.data.tabular.convert import as_text, joined
 from recsys.data.tabular.path import as_lists, elements_of
 from recsys.data.tabular.reading import Fields, FromInputs, Inputs, NumberReading, Read, Reading
@@ -178,14 +179,3 @@ def _reading(key: str, field: str, setting: object, style: Style) -> Reading:
         inputs: Inputs = text.inputs  # type: ignore[attr-defined]
         return LevelsReading(inputs=inputs)
     return reading_of(key, setting, ITEM_SCHEMA.field(field).type, style=style, joining=Joining(partly=True))
-
-
-def with_defaults(item_id: pa.Array, described: pa.Table) -> pa.Table:
-    """Items by `ITEM_SCHEMA`: what `described` [R] does not say is null, a missing title is the id."""
-    columns = {field.name: pa.nulls(len(item_id), field.type) for field in ITEM_SCHEMA}
-    columns |= {name: described[name].combine_chunks() for name in described.column_names}
-    columns["item_id"] = item_id
-    columns["title"] = pc.coalesce(columns["title"], item_id)
-    columns["category"] = pc.fill_null(columns["category"], pa.scalar([], pa.list_(pa.string())))
-    columns["available"] = pc.fill_null(columns["available"], True)
-    return pa.table(columns, schema=ITEM_SCHEMA)
