@@ -74,9 +74,9 @@ def described(path: str, events: pa.Table, *, moments: int) -> DataFile:
     )
 
 
-def pieces(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """A file's columns, row group by row group."""
-    with pq.ParquetFile(path) as file:
+def pieces(path: Path, columns: Sequence[str], *, coded: bool = False) -> Iterator[pa.Table]:
+    """A file's columns, row group by row group; `coded`: as dictionary arrays, every value of a dictionary in use."""
+    with pq.ParquetFile(path, read_dictionary=list(columns) if coded else None) as file:
         for number in range(file.num_row_groups):
             yield file.read_row_group(number, list(columns))
 

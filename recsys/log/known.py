@@ -72,8 +72,13 @@ def note_names(task: NotesTask) -> None:
     """Note which shoppers and items the files name."""
     shoppers, items = [], []
     for path in task.files:
-        for piece in pieces(task.log / path, ["user_id", "anonymous_id", "item_id"]):
-            shoppers.append(pc.unique(shopper_of(piece)))
-            items.append(pc.unique(piece["item_id"]).drop_null())
-    note(task.folder / SHOPPERS, pc.unique(pa.chunked_array(shoppers, pa.string())))
+        for piece in pieces(task.log / path, ["user_id", "anonymous_id", "item_id"], coded=True):
+            user, visitor, item = (piece[name].combine_chunks() for name in piece.column_names)
+            alone = pc.unique(visitor.indices.filter(pc.is_null(user))).drop_null()
+            visitors = pa.table(
+                {"user_id": pa.nulls(len(alone), pa.string()), "anonymous_id": visitor.dictionary.take(alone)}
+            )
+            shoppers += [user.dictionary, *shopper_of(visitors).chunks]
+            items.append(item.dictionary)
+    note(task.folder / SHOPPERS, pa.chunked_array(shoppers, pa.string()).combine_chunks())
     note(task.folder / ITEMS, pc.unique(pa.chunked_array(items, pa.string())))
