@@ -22,5 +22,11 @@ def test_the_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.Mo
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    assert not [cell.id for cell in cells if cell.get("outputs") or cell.get("execution_count")]
+
+
 def test_there_are_notebooks_to_run() -> None:
     assert NOTEBOOKS
