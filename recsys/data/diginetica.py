@@ -37,7 +37,7 @@ import pyarrow.compute as pc
 from recsys.clock import DAY, Clock, SystemClock
 from recsys.data.chunk import SourceChunk, SourcePart, chunks_of
 from recsys.data.item_versions import with_items_of
-from recsys.data.raw_files import RawFiles, digest_of
+from recsys.data.raw_files import RawFiles, digest_of, items_part
 from recsys.data.raw_rows import (
     Fault,
     Fields,
@@ -122,7 +122,10 @@ class Diginetica:
         return settings_digest(self.name, _VERSION, self.time_zone, self.impressions)
 
     def parts(self) -> list[SourcePart]:
-        """One part each for views, purchases, queries and clicks; clicks depend on the queries they belong to."""
+        """One part each for views, purchases, queries and clicks, and for the two files that describe items.
+
+        Clicks depend on the queries they belong to.
+        """
         for name in COLUMNS:
             self._open(name)
         reading = {
@@ -132,7 +135,7 @@ class Diginetica:
             "train-clicks.csv": self._clicks,
         }
         needs = {"train-clicks.csv": ("train-clicks.csv", "train-queries.csv")}
-        return [
+        events = [
             SourcePart(
                 name=name,
                 digest=digest_of(*(self._open(needed).path for needed in needs.get(name, (name,)))),
@@ -140,6 +143,7 @@ class Diginetica:
             )
             for name, read in reading.items()
         ]
+        return [*events, *(items_part(self._open(name).path, name) for name in COLUMNS if name not in reading)]
 
     def items(self) -> pa.Table:
         """Every product, and every item that only occurs in events."""

@@ -1,9 +1,11 @@
 """Raw files as their owners publish them: found in one folder, or asked for with a name, an address and a place."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from recsys.data.chunk import SourceChunk, SourcePart
 from recsys.errors import SourceError
 
 _COMPRESSED = ("", ".gz", ".zst", ".bz2")
@@ -47,3 +49,12 @@ def digest_of(*paths: Path) -> str:
         with path.open("rb") as raw:
             digest.update(hashlib.file_digest(raw, "sha256").digest())
     return digest.hexdigest()
+
+
+def items_part(path: Path, name: str | None = None) -> SourcePart:
+    """A file that only describes items: no events, but a log holds the items too and must notice that it changed."""
+    return SourcePart(name=f"items: {name or path.name}", digest=digest_of(path), chunks=_no_chunks)
+
+
+def _no_chunks() -> Iterator[SourceChunk]:
+    return iter(())

@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 from recsys.clock import DAY, Clock, SystemClock
 from recsys.data.chunk import SourceChunk, SourcePart, chunks_of
 from recsys.data.item_versions import changes, with_items_of
-from recsys.data.raw_files import RawFiles, digest_of
+from recsys.data.raw_files import RawFiles, digest_of, items_part
 from recsys.data.raw_rows import (
     chunk_of,
     described,
@@ -103,13 +103,12 @@ class RetailRocket:
         return settings_digest(self.name, _VERSION, self.time_zone, self.price_property)
 
     def parts(self) -> list[SourcePart]:
-        """One part, `events.csv`; the files that describe items are asked for here, so as not to miss them late."""
+        """`events.csv`, and a part for each file that describes items."""
         files = self._files()
-        for name in (*_PROPERTY_FILES, "category_tree.csv"):
-            files.path(name)
+        items = [items_part(files.path(name), name) for name in (*_PROPERTY_FILES, "category_tree.csv")]
         path = files.path("events.csv")
         open_raw(path, EVENT_COLUMNS)
-        return [SourcePart(name=part_name(path), digest=digest_of(path), chunks=partial(self._read, path))]
+        return [SourcePart(name=part_name(path), digest=digest_of(path), chunks=partial(self._read, path)), *items]
 
     def items(self) -> pa.Table:
         """Every item that is described or occurs in an event, one row for each change of category, stock or price."""

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from recsys.data.chunk import SourceChunk, SourcePart
 from recsys.data.literature import CUTOFF, Positions, Rows, check_event_type, history_events, lines_of_ids
-from recsys.data.raw_files import RawFiles, digest_of
+from recsys.data.raw_files import RawFiles, digest_of, items_part
 from recsys.data.raw_items import with_bare_items, with_defaults
 from recsys.data.raw_rows import settings_digest, settle
 from recsys.errors import SourceError
@@ -63,9 +63,10 @@ class S3RecFile:
         return settings_digest(self.name, _VERSION, self.event_type)
 
     def parts(self) -> list[SourcePart]:
-        """The file of histories."""
+        """The file of histories, and that of the attributes where there is one."""
         path = self._path(self.file)
-        return [SourcePart(name=path.name, digest=digest_of(path), chunks=partial(self._chunks, path))]
+        items = [] if self.attributes is None else [items_part(self._path(self.attributes))]
+        return [SourcePart(name=path.name, digest=digest_of(path), chunks=partial(self._chunks, path)), *items]
 
     def items(self) -> pa.Table:
         """Every item of the file, sorted by id, with its attributes where there are any."""

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from recsys.clock import DAY, Clock, SystemClock, parse_instant
 from recsys.data.chunk import SourceChunk, SourcePart
-from recsys.data.raw_files import digest_of
+from recsys.data.raw_files import digest_of, items_part
 from recsys.data.tabular.block import Block
 from recsys.data.tabular.events import EventMapping, Mapped
 from recsys.data.tabular.files import FORMS, Dialect, TableFile, open_files
@@ -192,11 +192,7 @@ class TableSource:
             SourcePart(name=file.origin, digest=digest_of(file.path), chunks=partial(self._read, file, number, state))
             for number, file in enumerate(files)
         ]
-        items = [
-            SourcePart(name=f"items: {file.origin}", digest=digest_of(file.path), chunks=_no_chunks)
-            for file in item_files
-        ]
-        return [*events, *items]
+        return [*events, *(items_part(file.path, file.origin) for file in item_files)]
 
     def items(self) -> pa.Table:
         """Every item that is described or occurs in an accepted event, with one row for each change.
@@ -311,10 +307,6 @@ def _state_of(files: Sequence[TableFile]) -> str:
     """What the file system says of files: equal states mean that none was touched in between."""
     stats = [(file, file.path.stat()) for file in files]
     return "\n".join(f"{file.origin} {file.path} {stat.st_size} {stat.st_mtime_ns}" for file, stat in stats)
-
-
-def _no_chunks() -> Iterator[SourceChunk]:
-    return iter(())
 
 
 def _warn_if_useless(first_piece: Mapped) -> None:

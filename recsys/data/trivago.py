@@ -37,7 +37,7 @@ import pyarrow.compute as pc
 from recsys.clock import DAY, SECOND, Clock, SystemClock
 from recsys.data.chunk import SourceChunk, SourcePart, chunks_of
 from recsys.data.item_versions import with_items_of
-from recsys.data.raw_files import RawFiles, digest_of
+from recsys.data.raw_files import RawFiles, digest_of, items_part
 from recsys.data.raw_rows import (
     Fault,
     Fields,
@@ -131,11 +131,12 @@ class Trivago:
         return settings_digest(self.name, _VERSION, self.time_zone, self.impressions)
 
     def parts(self) -> list[SourcePart]:
-        """One part, the actions; the file that describes the hotels is asked for here, so as not to miss it late."""
+        """The actions, and the file that describes the hotels."""
         path = self._files().path("train.csv", "train.parquet")
         open_raw(path, COLUMNS)
-        open_raw(self._files().path("item_metadata.csv"), ITEM_COLUMNS)
-        return [SourcePart(name=part_name(path), digest=digest_of(path), chunks=partial(self._read, path))]
+        hotels = open_raw(self._files().path("item_metadata.csv"), ITEM_COLUMNS).path
+        actions = SourcePart(name=part_name(path), digest=digest_of(path), chunks=partial(self._read, path))
+        return [actions, items_part(hotels, part_name(hotels))]
 
     def items(self) -> pa.Table:
         """Every hotel that is described or occurs in an event."""

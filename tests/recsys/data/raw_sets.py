@@ -84,3 +84,11 @@ def at(text: str) -> datetime:
 
 def shown(row: dict[str, object], *names: str) -> tuple[object, ...]:
     return tuple(row[name] for name in names)
+
+
+def parts_that_change(source: Source, edited: Path, line: str) -> list[str]:
+    """The names of the parts that have another digest once `line` stands at the end of a file."""
+    before = {part.name: part.digest for part in source.parts()}
+    with edited.open("a") as raw:
+        raw.write(f"{line}\n")
+    return [part.name for part in source.parts() if before[part.name] != part.digest]

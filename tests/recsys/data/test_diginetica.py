@@ -8,7 +8,9 @@ import pytest
 
 from recsys.data.diginetica import Diginetica
 from recsys.errors import SourceError
-from tests.recsys.data.raw_sets import at, chunks, events, items, lay, reads_the_same_again, refused
+from recsys.log.reader import EventLog
+from recsys.log.writer import write_log
+from tests.recsys.data.raw_sets import at, chunks, events, items, lay, parts_that_change, reads_the_same_again, refused
 from tests.recsys.data.raw_sets import shown as values
 
 VIEWS = ["1;NA;81;526309;2016-05-09", "1;NA;82;1031018;2016-05-09", "2;17;83;0;2016-05-10"]
@@ -114,6 +116,7 @@ def test_damaged_rows_are_refused_with_reason_and_original_text(shop: Diginetica
     read = {part.name: sum(chunk.rows_in for chunk in part.chunks()) for part in shop.parts()}
     assert read == {
         "train-item-views.csv": 11, "train-purchases.csv": 4, "train-queries.csv": 6, "train-clicks.csv": 6,
+        "items: products.csv": 0, "items: product-categories.csv": 0,
     }  # fmt: skip
 
 
@@ -134,11 +137,16 @@ def test_items_have_prices_out_of_their_logarithm_and_name_tokens_as_text(shop: 
 
 
 def test_clicks_are_read_anew_when_the_queries_they_belong_to_change(shop: Diginetica):
-    before = {part.name: part.digest for part in shop.parts()}
-    with (shop.folder / "train-queries.csv").open("a") as queries:
-        queries.write("99;3;NA;0;0;2016-05-09;1;0;81;FALSE\n")
-    after = {part.name: part.digest for part in shop.parts()}
-    assert [name for name in before if before[name] != after[name]] == ["train-queries.csv", "train-clicks.csv"]
+    changed = parts_that_change(shop, shop.folder / "train-queries.csv", "99;3;NA;0;0;2016-05-09;1;0;81;FALSE")
+    assert changed == ["train-queries.csv", "train-clicks.csv"]
+
+
+def test_a_log_takes_over_a_new_price_though_no_event_came(shop: Diginetica, tmp_path: Path):
+    write_log(shop, tmp_path / "log")
+    assert parts_that_change(shop, shop.folder / "products.csv", "81;11;7,8,8") == ["items: products.csv"]
+    write_log(shop, tmp_path / "log")
+    items = {item["item_id"]: item["price"] for item in EventLog(tmp_path / "log").items().to_pylist()}
+    assert items["81"] == 2048.0
 
 
 def test_reading_again_gives_identical_tables(shop: Diginetica):

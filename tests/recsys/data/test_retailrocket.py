@@ -9,7 +9,7 @@ import pytest
 
 from recsys.data.retailrocket import ORIGIN, RetailRocket
 from recsys.errors import SourceError
-from tests.recsys.data.raw_sets import at, chunks, events, items, lay, reads_the_same_again, refused
+from tests.recsys.data.raw_sets import at, chunks, events, items, lay, parts_that_change, reads_the_same_again, refused
 from tests.recsys.data.raw_sets import shown as values
 
 JUNE_1, JUNE_8, JUNE_15 = "1433116800000", "1433721600000", "1434326400000"
@@ -125,3 +125,8 @@ def test_each_missing_file_is_named_with_address_and_place_before_anything_is_re
 
 def test_making_the_source_does_not_look_at_the_disk():
     assert RetailRocket(cutoff=0, folder=Path("/nowhere/at/all")).folder == Path("/nowhere/at/all")
+
+
+@pytest.mark.parametrize("name", ["item_properties_part1.csv", "category_tree.csv"])
+def test_a_log_notices_that_a_file_of_items_changed(shop: RetailRocket, name: str):
+    assert parts_that_change(shop, shop.folder / name, "") == [f"items: {name}"]

@@ -9,7 +9,7 @@ import pytest
 from recsys.data.s3rec_file import S3RecFile
 from recsys.errors import SourceError
 from tests.recsys.data.accounts import account, events_of, items_of, refused, rows_in
-from tests.recsys.data.raw_sets import lay, real, shown
+from tests.recsys.data.raw_sets import lay, parts_that_change, real, shown
 
 
 def s3rec(folder: Path, *lines: str, attributes: str | None = None) -> S3RecFile:
@@ -78,3 +78,10 @@ def test_the_real_amazon_files_have_the_counts_of_the_literature(
     counts = [pc.count_distinct(events[name]).as_py() for name in ("user_id", "item_id", "event_id")]
     assert (rows, counts, bad) == (users, [users, items, interactions], 0)
     assert all(item["category"] for item in items_of(source).values())
+
+
+def test_a_log_notices_that_the_attributes_changed(tmp_path: Path) -> None:
+    source = s3rec(tmp_path, "1 7 3", attributes='{"7": [90]}')
+    changed = parts_that_change(source, tmp_path / "toy_item2attributes.json", " ")
+    assert changed == ["items: toy_item2attributes.json"]
+    assert [part.name for part in s3rec(tmp_path, "1 7 3").parts()] == ["toy.txt"]

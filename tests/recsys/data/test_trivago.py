@@ -12,7 +12,18 @@ import pytest
 
 from recsys.data.trivago import Trivago
 from recsys.errors import SourceError
-from tests.recsys.data.raw_sets import at, chunks, event_table, events, items, lay, reads_the_same_again, real, refused
+from tests.recsys.data.raw_sets import (
+    at,
+    chunks,
+    event_table,
+    events,
+    items,
+    lay,
+    parts_that_change,
+    reads_the_same_again,
+    real,
+    refused,
+)
 from tests.recsys.data.raw_sets import shown as values
 
 HEADER = (
@@ -201,3 +212,7 @@ def test_real_actions_written_as_csv_give_the_same_events(real_site: Trivago, tm
     (folder / "train.csv").unlink()
     (folder / "first.parquet").rename(folder / "train.parquet")
     assert event_table(replace(real_site, folder=folder)).equals(as_text)
+
+
+def test_a_log_notices_that_the_file_of_hotels_changed(site: Trivago):
+    assert parts_that_change(site, site.folder / "item_metadata.csv", "79,Motel") == ["items: item_metadata.csv"]
