@@ -1,4 +1,4 @@
-"""Erases a shopper: their rows leave the log for good, and a receipt stays that does not say who they were.
+"""Erases a shopper: their rows leave the log for good, and a receipt stays that does not name them.
 
 For a user, the anonymous ids go with them that any of their events carries, with all rows of these ids that name no
 user. Another user's rows stay, without the erased anonymous id. Refused rows go if their text holds an erased id as a
@@ -50,7 +50,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What an erasure did, in words that identify nobody.
+    """What an erasure did; it names nobody, but the digests are pseudonyms, see `Erased`.
 
     Attributes:
         at: when, ISO 8601.
@@ -143,13 +143,13 @@ def _visitors_of(folder: Path, manifest: Manifest, shopper: Named) -> set[str]:
 
 
 def _tasks(folder: Path, files: Sequence[DataFile], name: str, erasures: Erasures) -> list[SweepTask]:
-    return [SweepTask(log=folder, file=file, path=_renamed(file.path, name), erasures=erasures) for file in files]
-
-
-def _renamed(path: str, name: str) -> str:
-    """The path with another generation in its name."""
-    place, _, old = path.rpartition("/")
-    return f"{place}/{name}-{old.partition('-')[2]}"
+    """One for each file, which is numbered by its place among them: numbers of other generations may meet here."""
+    return [
+        SweepTask(
+            log=folder, file=file, path=f"{file.path.rpartition('/')[0]}/{name}-{place:06d}.parquet", erasures=erasures
+        )
+        for place, file in enumerate(files)
+    ]
 
 
 def _after(

@@ -1,7 +1,7 @@
-"""Keeps erased shoppers out: knows their rows again without knowing who they are.
+"""Keeps erased shoppers out: knows their rows again without holding their ids.
 
 Of an erased id the log keeps an HMAC-SHA256 under a key of its own, and for speed 32 bits of another hash. Only what
-agrees in these is looked at more closely.
+agrees in these is looked at more closely. These hashes are pseudonyms: whoever holds the manifest can test guesses.
 """
 
 import hashlib

@@ -8,6 +8,7 @@ many writers: https://iceberg.apache.org/spec/. One writer at a time needs only 
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -71,7 +72,10 @@ class PartRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
-    """An id whose rows may never be in the log again; the id itself cannot be read from it.
+    """An id whose rows may never be in the log again.
+
+    The id does not stand in it, but it is a pseudonym and not anonymous: the key lies beside it, so whoever holds the
+    manifest can test guesses, and where there are few possible ids, all of them. Guard it like the log itself.
 
     Attributes:
         kind: "user" or "anonymous".
@@ -168,7 +172,18 @@ def version_of(folder: Path) -> int | None:
 
 
 def commit(folder: Path, manifest: Manifest) -> None:
-    """Make `manifest` the log. What is in the files that it names must be on the disk already."""
+    """Make `manifest` the log. What is in the files that it names must be on the disk already.
+
+    Raises:
+        DataError: two of its files have one path.
+        ConfigError: it cannot be written.
+    """
+    named = Counter(file.path for file in (manifest.items, *manifest.events, *manifest.quarantine))
+    if twice := sorted(path for path, count in named.items() if count > 1):
+        raise DataError(
+            f"the event log {folder} stays as it was: what is to replace it names {', '.join(twice)} more than once, "
+            "which is a defect of this release; please report it"
+        )
     fresh = [folder / path for path in manifest.files() if path.rpartition("/")[2].startswith(manifest.prefix)]
     with writing(folder):
         for place in sorted({parent for path in fresh for parent in (path.parent, path.parent.parent)}):

@@ -1,6 +1,7 @@
 """An erased shopper is in no file, stays out, and the receipt does not say who it was."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 from recsys.clock import DAY, ManualClock, parse_instant
 from recsys.errors import ConfigError, DataError, SourceError
 from recsys.log.erase import Named, Receipt, erase
+from recsys.log.manifest import commit, read_manifest
 from recsys.log.reader import EventLog
 from recsys.log.writer import write_log
 from tests.recsys.log.by_hand import Part, Shop, sale
@@ -276,3 +278,29 @@ def test_files_changed_by_somebody_else_do_not_add_up(tmp_path: Path) -> None:
     pq.write_table(pa.concat_tables([table, table]), path)
     with pytest.raises(DataError, match="changed by somebody else"):
         asked(tmp_path / "log", "user:cat")
+
+
+def test_refused_rows_of_several_writes_stay_one_file_each_and_lose_the_shopper_only(tmp_path: Path) -> None:
+    refused = {
+        "monday": [("no price", f"1,{ANN}"), ("no price", "2,bob")],
+        "tuesday": [("no item", f"3,{ANN}"), ("no price", "4,cat"), ("no item", "5,dan")],
+        "friday": [("no item", "6,eve")],
+    }
+    whole = Shop({name: Part([sale(name, 0, name)], texts) for name, texts in refused.items()})
+    for names in (["monday"], ["monday", "tuesday"], list(refused)):
+        write_log(whole.of(*names), tmp_path / "log")
+    receipt = asked(tmp_path / "log", f"user:{ANN}")
+    assert receipt.quarantined == 2
+    log = EventLog(tmp_path / "log")
+    assert log.quarantine()["raw"].to_pylist() == ["2,bob", "4,cat", "5,dan", "6,eve"]
+    assert log.summary.quarantine_reasons == {"no price": 2, "no item": 2}
+    asked(tmp_path / "log", "user:cat")
+    assert EventLog(tmp_path / "log").quarantine()["raw"].to_pylist() == ["2,bob", "5,dan", "6,eve"]
+
+
+def test_a_manifest_that_names_a_file_twice_does_not_become_the_log(tmp_path: Path) -> None:
+    write_log(store(), tmp_path / "log")
+    manifest = read_manifest(tmp_path / "log")
+    with pytest.raises(DataError, match=r"names quarantine/00000001-000000.parquet more than once"):
+        commit(tmp_path / "log", replace(manifest, quarantine=manifest.quarantine * 2))
+    assert read_manifest(tmp_path / "log") == manifest
