@@ -15,7 +15,7 @@ Decisions:
 - Titles are put together from category and brand, because the log has none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,7 @@ from recsys.data.tabular.block import Block
 from recsys.data.tabular.convert import as_number
 from recsys.data.tabular.instants import INSTANT, as_instant
 from recsys.data.tabular.items import with_defaults
+from recsys.data.tabular.spelling import names_of
 from recsys.event import EventType
 
 ORIGIN = "https://www.kaggle.com/datasets/mkechinov/ecommerce-behavior-data-from-multi-category-store"
@@ -84,11 +85,12 @@ _VERSION = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rees46:
-    """Reads the monthly files `2019-Oct.csv`, `2019-Nov.csv`, ... (also compressed).
+    """Reads the monthly files `2019-Oct.csv`, `2019-Nov.csv`, ... (also compressed), or `file`.
 
     Args:
         cutoff: test begins here (ISO 8601); nothing at or after it is learnt from.
         folder: where the files lie; all that are named like a month are read.
+        file: the name of one file in `folder`, or several in order of time, to read instead of the months.
         time_zone: hours and weekdays are read in it.
         name, licence: shown in summaries and stored in the bundle.
         clock: stamps more than a day ahead of it are refused.
@@ -96,6 +98,7 @@ class Rees46:
 
     cutoff: int
     folder: Path = Path("data/rees46")
+    file: str | Sequence[str] | None = None
     time_zone: str = "UTC"
     name: str = "rees46"
     licence: str = "free to use with REES46 Marketing Platform named as the source"
@@ -110,7 +113,7 @@ class Rees46:
         return settings_digest(self.name, _VERSION, self.time_zone)
 
     def parts(self) -> list[SourcePart]:
-        """One part per month, the earliest first."""
+        """One part per month, the earliest first; or one per given file."""
         months = self._months()
         for path in months:
             open_raw(path, COLUMNS)
@@ -133,6 +136,8 @@ class Rees46:
 
     def _months(self) -> list[Path]:
         files = RawFiles(folder=self.folder, data_set="REES46", origin=ORIGIN)
+        if self.file is not None:
+            return [files.path(name) for name in names_of(self.file)]
         months = {
             (*month, path.name.split(".")[0]) for path in self.folder.glob("*.csv*") if (month := _month_of(path))
         }

@@ -25,6 +25,7 @@ Decisions:
 - Times are Unix seconds. Visitors live all over the world: hours are read in UTC.
 """  # noqa: E501
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,6 +43,7 @@ from recsys.data.raw_rows import (
     Fault,
     Fields,
     Listed,
+    RawTable,
     Unfolding,
     chunk_of,
     described,
@@ -93,9 +95,11 @@ _TYPES = {
     "change of sort order": EventType.SEARCH,
 }
 _OF_PLACES = pa.array(["search for destination", "search for poi"])
+_ACTIONS, _HOTELS = ("train.csv", "train.parquet"), "item_metadata.csv"
 _ACTIONS_AT_ONCE = 16_384
 _VERSION = "1"
 _NOTHING = pa.scalar(None, pa.string())
+_log = logging.getLogger(__name__)
 
 Texts = Mapping[str, pa.Array]
 """Raw column -> its texts [R]."""
@@ -103,11 +107,12 @@ Texts = Mapping[str, pa.Array]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trivago:
-    """Reads `train.csv` (or `train.parquet`) and `item_metadata.csv` (also compressed).
+    """Reads `train.csv` (or `train.parquet`, or `file`) and `item_metadata.csv` (also compressed).
 
     Args:
         cutoff: test begins here (ISO 8601); nothing at or after it is learnt from.
         folder: where the files lie.
+        file: the name of the actions' file in `folder`, if it is another; then the hotels may lack their description.
         impressions: also read the lists that were shown.
         time_zone: hours and weekdays are read in it.
         name, licence: shown in summaries and stored in the bundle.
@@ -116,6 +121,7 @@ class Trivago:
 
     cutoff: int
     folder: Path = Path("data/trivago")
+    file: str | None = None
     impressions: bool = True
     time_zone: str = "UTC"
     name: str = "trivago"
@@ -132,17 +138,19 @@ class Trivago:
 
     def parts(self) -> list[SourcePart]:
         """The actions, and the file that describes the hotels."""
-        path = self._files().path("train.csv", "train.parquet")
+        path = self._files().path(*(_ACTIONS if self.file is None else (self.file,)))
         open_raw(path, COLUMNS)
-        hotels = open_raw(self._files().path("item_metadata.csv"), ITEM_COLUMNS).path
+        hotels = self._hotels()
         actions = SourcePart(name=part_name(path), digest=digest_of(path), chunks=partial(self._read, path))
-        return [actions, items_part(hotels, part_name(hotels))]
+        return [actions] if hotels is None else [actions, items_part(hotels.path, part_name(hotels.path))]
 
     def items(self) -> pa.Table:
         """Every hotel that is described or occurs in an event."""
-        file = open_raw(self._files().path("item_metadata.csv"), ITEM_COLUMNS)
+        file = self._hotels()
+        if file is None:
+            _log.warning("%s has no %s, so nothing is known of the hotels but their ids", self.folder, _HOTELS)
         tables = [pa.schema([("item_id", pa.string()), ("text", pa.string())]).empty_table()]
-        for block in described(file, ITEM_COLUMNS):
+        for block in described(file, ITEM_COLUMNS) if file is not None else ():
             text = pc.replace_substring(raw_text(block, "properties"), "|", ", ")
             tables.append(pa.table({"item_id": raw_text(block, "item_id"), "text": text}))
         rows = pa.concat_tables(tables)
@@ -150,6 +158,12 @@ class Trivago:
         last = rows.group_by("item_id", use_threads=False).aggregate([("text", "last")])
         hotels = with_defaults(last["item_id"].combine_chunks(), pa.table({"text": last["text_last"]}))
         return with_items_of(chunks_of(self), hotels)
+
+    def _hotels(self) -> RawTable | None:
+        """The file that describes the hotels; None where it may be missing, and is."""
+        files = self._files()
+        path = files.path(_HOTELS) if self.file is None else files.find(_HOTELS)
+        return None if path is None else open_raw(path, ITEM_COLUMNS)
 
     def _files(self) -> RawFiles:
         return RawFiles(folder=self.folder, data_set="Trivago RecSys Challenge 2019", origin=ORIGIN)

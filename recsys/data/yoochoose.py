@@ -20,7 +20,7 @@ Decisions:
   currency. Each change of a price that was paid is an item version, from the microsecond after the purchase.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,7 @@ from recsys.data.tabular.block import Block
 from recsys.data.tabular.convert import as_number
 from recsys.data.tabular.instants import INSTANT, as_instant
 from recsys.data.tabular.items import with_defaults
+from recsys.data.tabular.spelling import names_of
 from recsys.event import ITEM_SCHEMA, EventType
 
 ORIGIN = "https://www.kaggle.com/datasets/chadgostopp/recsys-challenge-2015"
@@ -78,11 +79,12 @@ _VERSION = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yoochoose:
-    """Reads `yoochoose-clicks.dat` and `yoochoose-buys.dat`, or the prepared clicks (also compressed).
+    """Reads `yoochoose-clicks.dat` and `yoochoose-buys.dat`, or prepared clicks (also compressed).
 
     Args:
         cutoff: test begins here (ISO 8601); nothing at or after it is learnt from.
         folder: where the files lie; where both layouts lie, the original is read.
+        file: the name of one file of prepared clicks in `folder`, or several, to read instead of those.
         time_zone: hours and weekdays are read in it.
         prepared_zone: the zone of the machine that prepared the clicks; UTC leaves their times as they are.
         name, licence: shown in summaries and stored in the bundle.
@@ -91,6 +93,7 @@ class Yoochoose:
 
     cutoff: int
     folder: Path = Path("data/yoochoose")
+    file: str | Sequence[str] | None = None
     time_zone: str = "Europe/Berlin"
     prepared_zone: str = "Europe/Budapest"
     name: str = "yoochoose"
@@ -107,16 +110,15 @@ class Yoochoose:
 
     def parts(self) -> list[SourcePart]:
         """One part per file."""
-        files = self._files()
-        if files.find(_CLICKS) is None and files.find(*_PREPARED) is not None:
-            prepared = [path for name in _PREPARED if (path := files.find(name)) is not None]
+        prepared = self._prepared_files()
+        if prepared:
             return [_part(_open_prepared(path), self._prepared) for path in prepared]
         return [_part(self._clicks_file(), self._clicks), _part(self._buys_file(), self._buys)]
 
     def items(self) -> pa.Table:
         """Every item of an event; with the original files, a row for each change of category, brand or price."""
         described = ITEM_SCHEMA.empty_table()
-        if self._files().find(_CLICKS) is not None:
+        if not self._prepared_files():
             tables = [_SEEN.empty_table(), *_first_contexts(self._contexts()), *self._prices()]
             seen = pa.concat_tables(tables, promote_options="default")
             versions = changes(seen, ("category", "brand", "price"))
@@ -127,6 +129,15 @@ class Yoochoose:
 
     def _files(self) -> RawFiles:
         return RawFiles(folder=self.folder, data_set="Yoochoose", origin=ORIGIN)
+
+    def _prepared_files(self) -> list[Path]:
+        """The prepared clicks to read; none where the original is read."""
+        files = self._files()
+        if self.file is not None:
+            return [files.path(name) for name in names_of(self.file)]
+        if files.find(_CLICKS) is not None:
+            return []
+        return [path for name in _PREPARED if (path := files.find(name)) is not None]
 
     def _clicks_file(self) -> RawTable:
         return open_raw(self._files().path(_CLICKS), CLICK_COLUMNS, header=CLICK_COLUMNS)

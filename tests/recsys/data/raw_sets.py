@@ -1,5 +1,7 @@
 """Short ways to lay out the raw files of public data sets and to look at what their adapters give."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,6 +86,14 @@ def at(text: str) -> datetime:
 
 def shown(row: dict[str, object], *names: str) -> tuple[object, ...]:
     return tuple(row[name] for name in names)
+
+
+def ingested(choice: str, file: Path, outputs: Path) -> str:
+    """What the command says, in one line, that gets nothing but the choice of `data` and the path of a file."""
+    command = [sys.executable, "-m", "training.ingest", f"data={choice}", str(file), f"outputs={outputs}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert result.returncode == 0, result.stderr
+    return " ".join(result.stdout.split())
 
 
 def parts_that_change(source: Source, edited: Path, line: str) -> list[str]:

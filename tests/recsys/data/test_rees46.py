@@ -2,6 +2,7 @@
 
 import gzip
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,18 @@ import pytest
 from recsys.data.rees46 import ORIGIN, Rees46
 from recsys.errors import SourceError
 from recsys.protocols import Source
-from tests.recsys.data.raw_sets import at, chunks, event_table, events, items, lay, reads_the_same_again, real, refused
+from tests.recsys.data.raw_sets import (
+    at,
+    chunks,
+    event_table,
+    events,
+    ingested,
+    items,
+    lay,
+    reads_the_same_again,
+    real,
+    refused,
+)
 from tests.recsys.data.raw_sets import shown as values
 
 HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
@@ -129,3 +141,20 @@ def test_the_beginning_of_the_real_log_is_read_but_for_its_torn_last_row(tmp_pat
     versions = shop.items()
     assert versions.num_rows == len(set(read["item_id"].to_pylist())) == 6_493, "in three hours nothing changed"
     assert min(versions["valid_from"].to_pylist()) == at("2019-10-01T00:00:00.000001")
+
+
+def test_a_file_that_is_called_otherwise_is_read_instead_of_the_months(shop: Rees46):
+    lay(shop.folder / "cosmetics.csv", HEADER, *NOVEMBER)
+    alone = replace(shop, file="cosmetics.csv")
+    assert [part.name for part in alone.parts()] == ["cosmetics.csv"]
+    assert [event["user_id"] for event in events(alone)] == ["9"]
+    assert [item["item_id"] for item in items(alone)] == ["11"]
+    both = replace(shop, file=["2019-Oct.csv", "cosmetics.csv"])
+    assert [part.name for part in both.parts()] == ["2019-Oct.csv", "cosmetics.csv"]
+    assert items(both) == items(shop)
+
+
+def test_the_real_sample_is_ingested_by_its_path_alone(tmp_path: Path):
+    (sample,) = real("rees46-sample/2019-Oct-sample.csv.gz")
+    result = ingested("rees46", sample, tmp_path)
+    assert "17,435 rows in = 17,429 events + 5 duplicates + 1 quarantined + 0 excluded" in result

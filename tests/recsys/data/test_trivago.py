@@ -17,6 +17,7 @@ from tests.recsys.data.raw_sets import (
     chunks,
     event_table,
     events,
+    ingested,
     items,
     lay,
     parts_that_change,
@@ -216,3 +217,26 @@ def test_real_actions_written_as_csv_give_the_same_events(real_site: Trivago, tm
 
 def test_a_log_notices_that_the_file_of_hotels_changed(site: Trivago):
     assert parts_that_change(site, site.folder / "item_metadata.csv", "79,Motel") == ["items: item_metadata.csv"]
+
+
+def test_actions_in_a_file_of_another_name_need_no_description_of_the_hotels(
+    site: Trivago, caplog: pytest.LogCaptureFixture
+):
+    expected = events(site)
+    (site.folder / "train.csv").rename(site.folder / "mine.csv")
+    mine = replace(site, file="mine.csv")
+    assert events(mine) == expected
+    assert [part.name for part in mine.parts()] == ["mine.csv", "items: item_metadata.csv"]
+    assert items(mine)[0]["text"] == "Hotel, 5 Star, Free WiFi"
+    (site.folder / "item_metadata.csv").unlink()
+    assert [part.name for part in mine.parts()] == ["mine.csv"]
+    assert [values(item, "item_id", "text") for item in items(mine)] == [
+        (n, None) for n in ("70", "71", "72", "73", "79")
+    ]
+    assert "has no item_metadata.csv, so nothing is known of the hotels but their ids" in caplog.text
+
+
+def test_real_actions_are_ingested_by_their_path_alone(tmp_path: Path):
+    (actions,) = real("trivago-100k/trivago_val_100k.parquet")
+    result = ingested("trivago", actions, tmp_path)
+    assert "100,003 rows in + 312,539 unfolded = 412,538 events + 0 duplicates + 4 quarantined" in result

@@ -9,7 +9,18 @@ import pytest
 
 from recsys.data.yoochoose import ORIGIN, Yoochoose
 from recsys.errors import SourceError
-from tests.recsys.data.raw_sets import at, chunks, event_table, events, items, lay, reads_the_same_again, real, refused
+from tests.recsys.data.raw_sets import (
+    at,
+    chunks,
+    event_table,
+    events,
+    ingested,
+    items,
+    lay,
+    reads_the_same_again,
+    real,
+    refused,
+)
 from tests.recsys.data.raw_sets import shown as values
 
 CLICKS = [
@@ -151,3 +162,25 @@ def test_real_prepared_clicks_are_all_events_at_their_true_times(tmp_path: Path)
     first_and_last = min(read["occurred_at"].to_pylist()), max(read["occurred_at"].to_pylist())
     assert first_and_last == (at("2014-04-01T03:02:21.719"), at("2014-04-08T02:50:01.534"))
     assert shop.items().num_rows == 2_933
+
+
+def test_prepared_clicks_of_another_name_are_read_though_the_original_lies_there(shop: Yoochoose):
+    lay(shop.folder / "clicks.txt", "SessionId\tItemId\tTime", "1\t599\t1396860669.1")
+    lay(shop.folder / "more.txt", "SessionId\tItemId\tTime", "2\t598\t1396860669.1")
+    alone = replace(shop, file="clicks.txt")
+    assert [part.name for part in alone.parts()] == ["clicks.txt"]
+    assert [event["item_id"] for event in events(alone)] == [item["item_id"] for item in items(alone)] == ["599"]
+    both = replace(shop, file=["clicks.txt", "more.txt"])
+    assert [event["item_id"] for event in events(both)] == ["599", "598"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("clicks_train_full", "70,278 rows in = 70,277 events + 1 duplicates"),
+        ("clicks_test", "13,568 rows in = 13,568"),
+    ],
+)
+def test_real_prepared_clicks_are_ingested_by_their_path_alone(tmp_path: Path, name: str, rows: str):
+    (clicks,) = real(f"yoochoose-100k/{name}.txt.gz")
+    assert rows in ingested("yoochoose", clicks, tmp_path)
