@@ -24,11 +24,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from recsys.clock import parse_instant
 from recsys.data.chunk import SourceChunk, SourcePart
 from recsys.data.complete_journey_offers import applicable, promoted, redeemed, sent
 from recsys.data.raw_files import digest_of
-from recsys.data.raw_rows import Fault, Fields, chunk_of, first_fault, settings_digest
+from recsys.data.raw_rows import Fault, Fields, chunk_of, first_fault, settings_digest, settle
 from recsys.data.tabular.block import Block
 from recsys.errors import SourceError
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, QUARANTINE_SCHEMA, EventType
@@ -71,10 +70,7 @@ class CompleteJourney:
     order_only: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.cutoff, str):
-            object.__setattr__(self, "cutoff", parse_instant(self.cutoff))
-        if isinstance(self.folder, str):
-            object.__setattr__(self, "folder", Path(self.folder))
+        settle(self)
         if self.households is not None and self.households < 1:
             raise SourceError(f"data.households is {self.households}; give a number from 1, or null for all")
 

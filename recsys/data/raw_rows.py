@@ -22,6 +22,7 @@ from recsys.data.tabular.convert import piecewise
 from recsys.data.tabular.delimited import DelimitedFile
 from recsys.data.tabular.instants import INSTANT
 from recsys.data.tabular.parquet import ParquetTable
+from recsys.data.tabular.spelling import check_zone
 from recsys.errors import SourceError
 from recsys.event import EVENT_SCHEMA, EventType
 
@@ -44,15 +45,23 @@ class _Settings(Protocol):
     def cutoff(self) -> int: ...
 
     @property
-    def folder(self) -> Path: ...
+    def folder(self) -> Path | None: ...
+
+    @property
+    def time_zone(self) -> str: ...
 
 
 def settle(source: _Settings) -> None:
-    """Turn a cut-off and a folder that came as text into what they are; for `__post_init__` of frozen classes."""
+    """Turn a cut-off and a folder that came as text into what they are; for `__post_init__` of frozen classes.
+
+    Raises:
+        ConfigError: the time zone is none.
+    """
     if isinstance(source.cutoff, str):
         object.__setattr__(source, "cutoff", parse_instant(source.cutoff))
     if isinstance(source.folder, str):
         object.__setattr__(source, "folder", Path(source.folder))
+    check_zone("data.time_zone", source.time_zone)
 
 
 def settings_digest(*settings: object) -> str:

@@ -52,7 +52,7 @@ from recsys.data.tabular.block import Block
 from recsys.data.tabular.convert import as_number
 from recsys.data.tabular.instants import INSTANT, as_instant
 from recsys.data.tabular.items import with_defaults
-from recsys.data.tabular.spelling import names_of
+from recsys.data.tabular.spelling import check_zone, names_of
 from recsys.event import ITEM_SCHEMA, EventType
 
 ORIGIN = "https://www.kaggle.com/datasets/chadgostopp/recsys-challenge-2015"
@@ -103,6 +103,7 @@ class Yoochoose:
 
     def __post_init__(self) -> None:
         settle(self)
+        check_zone("data.prepared_zone", self.prepared_zone)
 
     def fingerprint(self) -> str:
         """Digest of the settings that shape the log."""

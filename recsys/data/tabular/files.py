@@ -15,6 +15,7 @@ from recsys.data.tabular.parquet import ParquetTable
 from recsys.errors import SourceError
 
 _WILDCARDS = frozenset("*?[")
+_SHOWN = 5
 _COMPRESSED = frozenset({".gz", ".bz2", ".zst"})
 _SUFFIXES = MappingProxyType(
     {".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
@@ -110,14 +111,23 @@ def open_files(patterns: Sequence[str], dialect: Dialect) -> list[TableFile]:
         matches = sorted(path.absolute() for path in base.glob(rest))
         files = [path for path in matches if path.is_file()]
         if not files:
-            seen_from = "" if base.is_absolute() else f" below {Path.cwd()}"
-            remedy = f"; it is a folder, write {base / rest / '*.csv'}" if matches else seen_from
-            raise SourceError(f"no file matches {str(base / rest)!r}{remedy}")
+            remedy = f"it is a folder, write {base / rest / '*.csv'}" if matches else _looked_in(base.absolute())
+            raise SourceError(f"no file matches {str(base / rest)!r}; {remedy}")
         for path in files:
             if path not in found:
                 found[path] = _name(path, len(base.absolute().parts), taken)
                 taken.add(found[path])
     return [dialect.open(path, origin) for path, origin in found.items()]
+
+
+def _looked_in(folder: Path) -> str:
+    """Where nothing was found, what lies there instead, and what to do."""
+    remedy = "give data.files (data.item_files) a path or pattern of files that exist, such as 'data/*.csv'"
+    if not folder.is_dir():
+        return f"there is no folder {folder}; {remedy}"
+    names = sorted(path.name for path in folder.iterdir())
+    held = ", ".join([*names[:_SHOWN], *(["..."] if len(names) > _SHOWN else [])]) or "nothing"
+    return f"{folder} holds {held}; {remedy}"
 
 
 def _split(pattern: str) -> tuple[Path, str]:

@@ -72,7 +72,7 @@ def is_zone(name: str) -> bool:
     """Whether this is an IANA zone such as Europe/Berlin."""
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
         return False
     return True
 

@@ -10,13 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.data import diginetica, retailrocket, trivago, yoochoose
+from recsys.data.amazon_reviews import AmazonReviews
+from recsys.data.complete_journey import CompleteJourney
 from recsys.data.diginetica import Diginetica
+from recsys.data.movielens import MovieLens
 from recsys.data.raw_rows import listed, open_raw, pieces
 from recsys.data.rees46 import COLUMNS, Rees46
 from recsys.data.retailrocket import RetailRocket
 from recsys.data.trivago import Trivago
 from recsys.data.yoochoose import Yoochoose
-from recsys.errors import SourceError
+from recsys.errors import ConfigError, SourceError
 from recsys.protocols import Source
 from tests.recsys.data.raw_sets import chunks, lay
 
@@ -125,3 +128,19 @@ def test_a_parquet_file_that_is_none_is_refused_by_name(tmp_path: Path):
     (tmp_path / "train.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(SourceError, match=r"train\.parquet is not a readable Parquet file"):
         open_raw(tmp_path / "train.parquet", ["a"])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [AmazonReviews, CompleteJourney, Diginetica, MovieLens, Rees46, RetailRocket, Trivago, Yoochoose],
+    ids=lambda make: make.__name__,
+)
+@pytest.mark.parametrize("zone", ["Mars/Olympus", None], ids=str)
+def test_a_zone_that_is_none_is_refused_before_anything_is_read(make: Callable[..., Source], zone: str | None):
+    with pytest.raises(ConfigError, match=rf"data\.time_zone is {zone!r}, which is no IANA zone such as Europe/Berlin"):
+        make(cutoff=0, folder=Path("nowhere"), time_zone=zone)
+
+
+def test_the_zone_of_the_prepared_clicks_is_looked_at_too():
+    with pytest.raises(ConfigError, match=r"data\.prepared_zone is 'Mars/Olympus', which is no IANA zone"):
+        Yoochoose(cutoff=0, prepared_zone="Mars/Olympus")

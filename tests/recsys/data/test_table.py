@@ -225,8 +225,14 @@ def test_a_column_that_the_file_lacks_is_named_beside_those_there_are(tmp_path):
 
 
 def test_files_that_are_missing_cut_off_or_of_another_kind_are_refused_by_name(tmp_path):
-    with pytest.raises(SourceError, match=r"no file matches .*nothing\*"):
+    with pytest.raises(
+        SourceError, match=rf"no file matches .*nothing\*.*; {tmp_path} holds nothing; give data\.files"
+    ):
         source(tmp_path / "nothing*.csv").parts()
+    with pytest.raises(
+        SourceError, match=rf"; there is no folder {tmp_path / 'nope'}; give data\.files .* 'data/\*\.csv'"
+    ):
+        source(tmp_path / "nope" / "*.csv").parts()
     with pytest.raises(SourceError, match=r"it is a folder, write .*\*\.csv"):
         source(tmp_path).parts()
     (tmp_path / "log.parquet").write_bytes(b"PAR1 no more")
