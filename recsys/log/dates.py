@@ -15,7 +15,7 @@ from recsys.log.event_files import FILE_SCHEMA, PART, full, path_of, pieces, wit
 from recsys.log.event_ids import PART_BITS
 from recsys.log.intake import ORDER
 from recsys.log.manifest import DataFile
-from recsys.log.order import log_order, ranked, shopper_of
+from recsys.log.order import log_order, ranked_shoppers
 from recsys.log.ranges import Ranges
 from recsys.log.spill import Runs, Spill
 
@@ -108,11 +108,11 @@ def _write(task: DatesTask, table: pa.Table, first: int, notes: Path) -> tuple[D
     table = table.combine_chunks()
     instant = pc.cast(table["occurred_at"], pa.int64()).to_numpy()
     day = instant // DAY
-    rank, shoppers = ranked(shopper_of(table))
+    rank, shoppers = ranked_shoppers(table)
     note(notes / SHOPPERS, shoppers)
     note(notes / ITEMS, pc.unique(table["item_id"]).drop_null())
     order, begins = log_order(day, rank, instant, table["event_id"])
-    table = table.take(pa.array(order))
+    table = full(_holding(table).take(pa.array(order)))
     bounds = [0, *(np.flatnonzero(np.diff(day[order])) + 1).tolist(), len(order)]
     return tuple(
         write_events(
@@ -123,6 +123,11 @@ def _write(task: DatesTask, table: pa.Table, first: int, notes: Path) -> tuple[D
         )
         for begin, end in pairwise(bounds)
     )
+
+
+def _holding(table: pa.Table) -> pa.Table:
+    """The columns that hold anything."""
+    return table.select([name for name in table.column_names if table[name].null_count < table.num_rows])
 
 
 class _Rows:

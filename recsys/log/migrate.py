@@ -21,7 +21,7 @@ from recsys.log.disk import locked
 from recsys.log.engine import Engine, LocalEngine
 from recsys.log.event_files import EVENTS, FILE_SCHEMA, PART, full, path_of, write_events
 from recsys.log.manifest import MANIFEST, OLD_SUMMARY, DataFile, Manifest, PartRecord, commit, read_manifest, version_of
-from recsys.log.order import log_order, ranked, shopper_of
+from recsys.log.order import log_order, ranked_shoppers
 from recsys.log.quarantine import QUARANTINE, QuarantineWriter
 from recsys.log.summary import LogSummary
 from recsys.log.tidy import roll_back, tidy
@@ -116,7 +116,7 @@ def _second_events(folder: Path, date: Path) -> list[DataFile]:
     table = pa.concat_tables(old)
     table = full(table.append_column(FILE_SCHEMA.field(PART), pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)))
     instant = pc.cast(table["occurred_at"], pa.int64()).to_numpy()
-    order, begins = log_order(instant // DAY, ranked(shopper_of(table))[0], instant, table["event_id"])
+    order, begins = log_order(instant // DAY, ranked_shoppers(table)[0], instant, table["event_id"])
     path = path_of(int(instant[0] // DAY), "00000001-0000")
     return [write_events(folder, path, table.take(pa.array(order)), moments=int(begins.sum()))]
 
