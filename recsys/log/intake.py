@@ -23,6 +23,7 @@ ORDER = "order"
 """Column of rows put aside: their place in the source, see `PART_BITS`."""
 
 _NOBODY, _BEYOND = "neither user_id nor anonymous_id", "occurred_at is in no calendar"
+_VISITOR = "user_id begins with 'anonymous:', which would make the user one with the visitor of that id"
 _BEGIN, _END = parse_instant("0001-01-01"), parse_instant("9999-12-31") + DAY
 
 
@@ -160,12 +161,13 @@ def _unfit(events: pa.Table) -> pa.ChunkedArray | None:
     nobody = events["user_id"].null_count and events["anonymous_id"].null_count
     instant = pc.cast(events["occurred_at"], pa.int64())
     span = pc.min_max(instant).as_py()
-    if not (without or nobody) and span["min"] >= _BEGIN and span["max"] < _END:
+    visitor = pc.fill_null(pc.starts_with(events["user_id"], "anonymous:"), False)
+    if not (without or nobody or pc.any(visitor).as_py()) and span["min"] >= _BEGIN and span["max"] < _END:
         return None
     absent = pc.and_(pc.is_null(events["user_id"]), pc.is_null(events["anonymous_id"]))
     beyond = pc.or_(pc.less(instant, _BEGIN), pc.greater_equal(instant, _END))
-    cases = [pc.is_null(events[name]) for name in without] + [absent, pc.fill_null(beyond, False)]
-    reasons = [f"no {name}" for name in without] + [_NOBODY, _BEYOND]
+    cases = [pc.is_null(events[name]) for name in without] + [absent, pc.fill_null(beyond, False), visitor]
+    reasons = [f"no {name}" for name in without] + [_NOBODY, _BEYOND, _VISITOR]
     masks = pa.StructArray.from_arrays([mask.combine_chunks() for mask in cases], names=reasons)
     reason = pa.chunked_array([pc.case_when(masks, *(pa.scalar(text) for text in reasons))])
     return reason if reason.null_count < len(reason) else None
