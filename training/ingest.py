@@ -17,7 +17,7 @@ def ingest(config: DictConfig) -> None:
     source = instantiate(config.data, _convert_="all")
     folder = log_folder(source, Path(config.outputs).absolute())
     with instantiate(config.engine) as engine:
-        print_log(write_log(source, folder, engine=engine, tell=console.print), folder, console)
+        print_log(write_log(source, folder, engine=engine, tell=console.print, rebuild=config.rebuild), folder, console)
 
 
 def main() -> None:

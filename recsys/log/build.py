@@ -7,7 +7,9 @@ part of the log before the manifest that this returns is committed.
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys.clock import DAY
@@ -22,6 +24,7 @@ from recsys.log.erasures import Erasures
 from recsys.log.intake import quarantine_file
 from recsys.log.known import NotesTask, note_names
 from recsys.log.manifest import DataFile, Manifest, PartRecord, content_digest
+from recsys.log.order import ranked
 from recsys.log.plan import Plan
 from recsys.log.quarantine import QUARANTINE
 from recsys.log.spill import grouped
@@ -61,7 +64,7 @@ def build(
         settings=source.fingerprint(),
         parts=parts,
         events=events,
-        items=_write_items(log, generation, source.items(), plan.base),
+        items=_write_items(log, generation, source.items(), plan),
         quarantine=(*(plan.base.quarantine if plan.base else ()), *_keep_quarantine(log, generation, arrivals)),
         erased=erasures.entries,
         receipts=plan.old.receipts if plan.old else (),
@@ -150,11 +153,35 @@ def _dates_tasks(log: Path, name: str, arrivals: Arrivals, days: Sequence[Day]) 
         )
 
 
-def _write_items(log: Path, generation: int, items: pa.Table, base: Manifest | None) -> DataFile:
+def _write_items(log: Path, generation: int, items: pa.Table, plan: Plan) -> DataFile:
     table = items if items.schema.equals(ITEM_SCHEMA) else items.cast(ITEM_SCHEMA)
-    if base is not None and pq.read_table(log / base.items.path, schema=ITEM_SCHEMA).equals(table):
-        return base.items
+    if plan.base is not None:
+        old = pq.read_table(log / plan.base.items.path, schema=ITEM_SCHEMA)
+        if plan.kept:
+            table = _with_former(table, old)
+        if old.equals(table):
+            return plan.base.items
     return write_table(log, f"items/{generation:08d}.parquet", table)
+
+
+def _with_former(items: pa.Table, old: pa.Table) -> pa.Table:
+    """The items, and what else is known of them or of others from parts that were not read now."""
+    key, former = (
+        pc.binary_join_element_wise(
+            pc.cast(pc.cast(table["valid_from"], pa.int64()), pa.string()),
+            table["item_id"],
+            " ",
+            null_handling="replace",
+            null_replacement="ever",
+        )
+        for table in (items, old)
+    )
+    lacking = old.filter(pc.invert(pc.is_in(former, value_set=key.combine_chunks())))
+    if not lacking.num_rows:
+        return items
+    both = pa.concat_tables([items, lacking])
+    since = pc.fill_null(pc.cast(both["valid_from"], pa.int64()), np.iinfo(np.int64).min).to_numpy()
+    return both.take(pa.array(np.lexsort((since, ranked(both["item_id"])[0]))))
 
 
 def _keep_quarantine(log: Path, generation: int, arrivals: Arrivals) -> list[DataFile]:

@@ -13,10 +13,12 @@ Layout of a log folder:
 | `.lock`, `.work/` | held while writing; left over only where a writer was killed, removed by the next |
 """  # noqa: E501 - a table
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from recsys.clock import Clock, SystemClock
+from recsys.errors import ConfigError
 from recsys.log.build import build
 from recsys.log.disk import locked
 from recsys.log.engine import Engine, LocalEngine
@@ -25,12 +27,23 @@ from recsys.log.erasures import Erasures
 from recsys.log.manifest import MANIFEST, Erased, commit, read_manifest
 from recsys.log.plan import Plan
 from recsys.log.summary import LogSummary
-from recsys.log.tidy import roll_back, tidy
+from recsys.log.tidy import refuse_foreign, roll_back, tidy
 from recsys.protocols import Source
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
 def log_folder(source: Source, outputs: Path) -> Path:
-    """Where a source's log lies below `outputs`; other settings of the source have another folder."""
+    """Where a source's log lies below `outputs`; other settings of the source have another folder.
+
+    Raises:
+        ConfigError: the source's name cannot be part of a folder's.
+    """
+    if not _NAME.fullmatch(source.name):
+        raise ConfigError(
+            f"the source is called {source.name!r}, which cannot be the name of a folder; set data.name=... to letters "
+            "of English, digits, '-', '_' and '.', which does not come first"
+        )
     return outputs / "log" / f"{source.name}-{source.fingerprint()}"
 
 
@@ -41,13 +54,14 @@ def write_log(
     engine: Engine | None = None,
     tell: Callable[[str], None] = lambda _: None,
     clock: Clock | None = None,
+    rebuild: bool = False,
 ) -> LogSummary:
     """Bring the log in `folder` up to what `source` has to offer.
 
     Parts that the log holds are not read again. If there are only further parts, they are added, and only the files of
-    the dates that they touch are written anew; if a part changed or is gone, or the source's settings changed, the log
-    is written from scratch. A log that is up to date is left as it is. What was erased stays erased, here and in logs
-    of the same source that are written beside this one.
+    the dates that they touch are written anew. Parts that are gone are kept: raw files may be archived. If a part or
+    the source's settings changed, the log is written from scratch. A log that is up to date is left as it is. What was
+    erased stays erased, here and in logs of the same source that are written beside this one.
 
     Args:
         source: where the events come from.
@@ -55,16 +69,26 @@ def write_log(
         engine: who does the work; two threads of this process if None.
         tell: is told in a sentence what is done and why, where that is not plain.
         clock: dates the receipts of erasures; the system's if None.
+        rebuild: write the log from scratch, from what `source` has now and nothing else; erased ids stay erased.
 
     Raises:
-        DataError: rows got lost on the way, nothing was accepted, or the log there cannot be read.
-        ConfigError: the folder cannot be written, or another process is writing it.
+        DataError: rows got lost on the way, nothing was accepted, the log there cannot be read, or a part changed and
+            the log holds parts that the source does not have any more.
+        ConfigError: the folder cannot be written, or another process is writing it, or it holds what is no log.
     """
-    plan = Plan.of(source, source.parts(), folder)
+    parts = source.parts()
+    plan = Plan.of(source, parts, folder, rebuild=rebuild)
+    if plan.kept:
+        tell(
+            f"{len(plan.kept)} parts of the log are not among the files given; they are kept (rebuild=true writes the "
+            "log anew from what is given)"
+        )
     if plan.base is not None and plan.nothing_new:
         return plan.base.summary
+    if plan.old is None:
+        refuse_foreign(folder)
     with locked(folder):
-        plan = Plan.of(source, plan.parts, folder)  # another writer may have been quicker
+        plan = Plan.of(source, parts, folder, rebuild=rebuild)  # another writer may have been quicker
         if plan.base is not None and plan.nothing_new:
             return plan.base.summary
         tidy(folder, plan.old)

@@ -44,13 +44,16 @@ class Shop:
     sold: Sequence[str] = ("a", "b")
     chunk_rows: int = 2
     read: list[str] = field(default_factory=list)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
         return f"settings-{self.settings}"
 
     def parts(self) -> list[SourcePart]:
         return [
-            SourcePart(name=name, digest=f"{name}-{part.version}", chunks=partial(self._chunks, name))
+            SourcePart(
+                name=name, digest=self.digests.get(name, f"{name}-{part.version}"), chunks=partial(self._chunks, name)
+            )
             for name, part in self.contents.items()
         ]
 

@@ -3,8 +3,10 @@
 import resource
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -12,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.clock import DAY
-from recsys.errors import SourceError
+from recsys.errors import DataError, SourceError
 from recsys.log import arrivals, build, spill
 from recsys.log.reader import EventLog
 from recsys.log.writer import write_log
+from tests.recsys.by_hand import items_table
 from tests.recsys.log.by_hand import Part, Row, Shop, expected, sale, shopper
 
 ROW = st.builds(
@@ -151,13 +154,15 @@ def test_the_same_parts_are_not_read_again_and_nothing_is_written(tmp_path: Path
     ("then", "reason"),
     [
         (Shop({"a": Part([sale("1", 0)], version="2"), "b": Part([sale("2", 0)])}), "the part 'a' changed"),
-        (Shop({"b": Part([sale("2", 0)])}), "the part 'a' is gone"),
+        (Shop({"c": Part([sale("1", 0)], version="1"), "b": Part([sale("2", 0)])}), "the part 'a' is called 'c' now"),
         (Shop({"a": Part([sale("1", 0)]), "b": Part([sale("2", 0)])}, settings="2"), "the source's settings changed"),
         (Shop({"b": Part([sale("2", 0)]), "a": Part([sale("1", 0)])}), "the parts come in another order"),
     ],
 )
 def test_what_cannot_be_added_to_is_written_from_scratch_and_says_why(tmp_path: Path, then: Shop, reason: str) -> None:
-    write_log(Shop({"a": Part([sale("1", 0)]), "b": Part([sale("2", 0)])}), tmp_path / "log")
+    before = Shop({"a": Part([sale("1", 0)]), "b": Part([sale("2", 0)])})
+    before.digests = then.digests = {"c": "a-1"}
+    write_log(before, tmp_path / "log")
     told: list[str] = []
     summary = write_log(then, tmp_path / "log", tell=told.append)
     assert told == [f"log is written from scratch: {reason}"]
@@ -198,3 +203,97 @@ def test_items_are_written_anew_only_if_they_changed(tmp_path: Path) -> None:
     write_log(whole, tmp_path / "log")
     (second,) = (tmp_path / "log" / "items").iterdir()
     assert (first.name, pq.read_table(second)["item_id"].to_pylist()) == ("00000001.parquet", ["a", "b", "c"])
+
+
+@settings(max_examples=15)
+@given(parts=PARTS, data=st.data())
+def test_parts_given_one_after_the_other_and_not_again_give_what_all_at_once_give(
+    parts: list[list[Row]], data: st.DataObject
+) -> None:
+    parts = [[sale("first", 0)], *parts]
+    whole, names = shop_of(parts), list(shop_of(parts).contents)
+    folder = Path(tempfile.mkdtemp(dir=MEMORY))
+    try:
+        for place, name in enumerate(names):
+            again = data.draw(st.lists(st.sampled_from(names[: place + 1])), label="given again")
+            write_log(whole.of(name, *again), folder / "log")
+        assert write_log(whole, folder / "at once") == EventLog(folder / "log").summary
+        assert EventLog(folder / "at once").events().equals(EventLog(folder / "log").events())
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_parts_that_are_not_given_any_more_are_kept_with_their_items_and_it_is_said(tmp_path: Path) -> None:
+    whole = Shop({"a": Part([sale("1", 0)], [("bad", "x")]), "b": Part([sale("2", 0, item_id="b")])})
+    first, second, told = whole.of("a"), whole.of("b"), list[str]()
+    first.sold, second.sold = ["a"], ["b"]
+    write_log(first, tmp_path / "log", tell=told.append)
+    assert told == []
+    summary = write_log(second, tmp_path / "log", tell=told.append)
+    assert told == [
+        "1 parts of the log are not among the files given; they are kept (rebuild=true writes the log anew from what "
+        "is given)"
+    ]
+    log = EventLog(tmp_path / "log")
+    assert log.events()["event_id"].to_pylist() == ["1", "2"]
+    assert log.items()["item_id"].to_pylist() == ["a", "b"]
+    assert log.quarantine()["raw"].to_pylist() == ["x"]
+    assert second.read == ["b"]
+    assert summary == write_log(whole, tmp_path / "at once")
+    again = whole.of("a", "b")
+    assert write_log(again, tmp_path / "log") == summary
+    assert again.read == [], "nothing is new"
+
+
+def test_versions_of_items_that_are_not_given_any_more_stay_and_given_ones_are_the_truth(tmp_path: Path) -> None:
+    class Priced(Shop):
+        prices: Sequence[tuple[str, int | None, float]] = ()
+
+        def items(self) -> pa.Table:
+            table = items_table([item_id for item_id, _, _ in self.prices])
+            since = pa.array([at for _, at, _ in self.prices], pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+            prices = pa.array([price for _, _, price in self.prices], table.schema.field("price").type)
+            table = table.set_column(table.schema.get_field_index("price"), "price", prices)
+            return table.set_column(table.schema.get_field_index("valid_from"), "valid_from", since)
+
+    first, second = Priced({"a": Part([sale("1", 0)])}), Priced({"b": Part([sale("2", 0)])})
+    first.prices = [("a", None, 1.0), ("a", 5, 2.0), ("c", None, 9.0), ("gone", 7, 4.0)]
+    second.prices = [("a", 8, 3.0), ("b", None, 6.0), ("c", None, 8.0)]
+    write_log(first, tmp_path / "log")
+    write_log(second, tmp_path / "log")
+    versions = EventLog(tmp_path / "log").item_versions()
+    since = pc.cast(versions["valid_from"], pa.int64()).to_pylist()
+    assert list(zip(versions["item_id"].to_pylist(), since, versions["price"].to_pylist(), strict=True)) == [
+        ("a", None, 1.0),
+        ("a", 5, 2.0),
+        ("a", 8, 3.0),
+        ("b", None, 6.0),
+        ("c", None, 8.0),
+        ("gone", 7, 4.0),
+    ]
+
+
+def test_a_rebuild_holds_what_is_given_and_nothing_else(tmp_path: Path) -> None:
+    whole = Shop({"a": Part([sale("1", 0)]), "b": Part([sale("2", 0)])})
+    write_log(whole, tmp_path / "log")
+    told: list[str] = []
+    rest = whole.of("b")
+    assert write_log(rest, tmp_path / "log", tell=told.append, rebuild=True) == write_log(rest, tmp_path / "fresh")
+    assert told == ["log is written from scratch: rebuild=true"]
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        ({"b": Part([sale("2", 0)], version="2"), "c": Part([sale("3", 0)])}, "the part 'b' changed"),
+        ({"c": Part([sale("3", 0)]), "b": Part([sale("2", 0)])}, "the parts come in another order"),
+    ],
+)
+def test_a_log_is_not_written_from_scratch_where_that_would_lose_parts(
+    tmp_path: Path, then: dict[str, Part], reason: str
+) -> None:
+    whole = Shop({"a": Part([sale("1", 0)]), "b": Part([sale("2", 0)]), "c": Part([sale("3", 0)])})
+    before = write_log(whole, tmp_path / "log")
+    with pytest.raises(DataError, match=rf"{reason}, .* 1 of its parts .* \('a'\); give all files, or .*rebuild=true"):
+        write_log(Shop(then), tmp_path / "log")
+    assert EventLog(tmp_path / "log").summary == before

@@ -156,16 +156,49 @@ def test_a_source_without_a_usable_row_says_why(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_first_write_that_fails_in_a_folder_of_somebody_else_leaves_that_as_it_was(tmp_path: Path) -> None:
-    (tmp_path / "events" / "mine").mkdir(parents=True)
-    (tmp_path / "events" / "mine" / "diary.parquet").write_text("dear")
-    with pytest.raises(DataError, match="no usable event"):
-        write_log(Shop({"a": Part([], [("no price", "")])}), tmp_path)
-    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
-        "events",
-        "events/mine",
-        "events/mine/diary.parquet",
-    ]
+@pytest.mark.parametrize(
+    "path", ["events/mine/diary.parquet", "thesis.txt", ".work/draft.txt", "items/1.parquet", "cache/x", ".git/HEAD"]
+)
+def test_a_folder_of_somebody_else_is_refused_and_left_as_it_was(tmp_path: Path, path: str) -> None:
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("dear")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match=r"holds no event log but .*; name a folder that is empty or does not exist"):
+        write_log(shop(sale("1", 0)), tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_is_empty_or_was_left_by_a_killed_first_writer_is_written_to(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert write_log(shop(sale("1", 0)), tmp_path / "empty").events == 1
+    left = (".lock", ".work/intake-000000/rows/0.arrow", "events/date=1980-01-01/00000001-0000.parquet")
+    for name in left:
+        (tmp_path / "left" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "left" / name).write_text("half")
+    assert write_log(shop(sale("1", 0)), tmp_path / "left").events == 1
+    assert not (tmp_path / "left" / "events" / "date=1980-01-01").exists()
+
+
+def test_what_somebody_else_put_into_a_log_stays(tmp_path: Path) -> None:
+    write_log(shop(sale("1", 0)), tmp_path)
+    (tmp_path / "events" / "notes.parquet").write_text("dear")
+    write_log(shop(sale("1", 0), settings="2"), tmp_path)
+    assert (tmp_path / "events" / "notes.parquet").read_text() == "dear"
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "..", ".hidden", "", "a b", "a\n"])
+def test_a_source_whose_name_is_no_name_of_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be the name of a folder; set data\.name="):
+        log_folder(shop(name=name), tmp_path)
+
+
+def test_a_user_who_would_be_taken_for_a_visitor_is_refused(tmp_path: Path) -> None:
+    rows = [sale("1", 0, "anonymous:17"), sale("2", 0, None, anonymous_id="17"), sale("3", 0, "not anonymous:17")]
+    summary = write_log(shop(*rows, chunk_rows=3), tmp_path / "log")
+    assert (summary.events, summary.quarantined, summary.shoppers) == (2, 1, 2)
+    (refused,) = EventLog(tmp_path / "log").quarantine().to_pylist()
+    assert refused["reason"].startswith("user_id begins with 'anonymous:'")
+    assert "'event_id': '1'" in refused["raw"]
 
 
 def test_a_source_that_breaks_on_the_way_leaves_the_old_log_as_it_was(tmp_path: Path) -> None:
