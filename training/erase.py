@@ -13,13 +13,15 @@ from recsys.log.reader import EventLog
 from training.command import command
 from training.report import LITERATURE_MODE, accounted
 
+_SHOPPER = "shopper="
 
-def erase_shopper(config: DictConfig) -> None:
-    """Erase, and say what went and what is left to do."""
-    if config.log is None or config.shopper is None:
+
+def erase_shopper(config: DictConfig, shopper: str | None) -> None:
+    """Erase `shopper`, and say what went and what is left to do."""
+    if config.log is None or shopper is None:
         raise ConfigError("say what to erase where: log=FOLDER shopper=user:ID (or shopper=anonymous:ID)")
     folder, console = Path(config.log).absolute(), Console()
-    receipt = erase(folder, Named.parse(str(config.shopper)), clock=SystemClock())
+    receipt = erase(folder, Named.parse(shopper), clock=SystemClock())
     console.print(
         f"erased {receipt.events:,} events and {receipt.quarantined:,} refused rows; {receipt.blanked:,} rows of "
         f"others lost an anonymous id; {receipt.files_rewritten:,} files of the log and {receipt.cache_files:,} of its "
@@ -37,20 +39,18 @@ def erase_shopper(config: DictConfig) -> None:
             f"not touched: {other}; if it holds the shopper, erase there, too", style="yellow", soft_wrap=True
         )
     console.print("models and bundles that were trained before are not changed: train again")
+    console.print(
+        "data cards that were made with show_ids=true (outputs/cards, artifacts of runs in MLflow) may name the "
+        "shopper: delete them"
+    )
 
 
 def main() -> None:
-    """Entry point. The id is quoted, so that Hydra takes it as it stands."""
-    sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
-    command("erase", erase_shopper)
-
-
-def _quoted(argument: str) -> str:
-    key, separator, text = argument.partition("=")
-    if key != "shopper" or not separator or text[:1] in ("'", '"'):
-        return argument
-    escaped = text.replace("'", "\\'")
-    return f"{key}='{escaped}'"
+    """Entry point. Hydra does not get to see the id: it is taken as it stands, whatever characters it has."""
+    given = [argument for argument in sys.argv[1:] if argument.startswith(_SHOPPER)]
+    sys.argv[1:] = [argument for argument in sys.argv[1:] if argument not in given]
+    shopper = given[-1].removeprefix(_SHOPPER) if given else None
+    command("erase", lambda config: erase_shopper(config, shopper))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The data card: everything that is measured of an event log, in one pass over it."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,13 @@ class DataCard:
         """Share of all pairs of a shopper and an item that ever met; 0 in an empty log."""
         cells = self.shoppers.count * self.popularity.items
         return self.pairs.distinct / cells if cells else 0.0
+
+    def without_ids(self) -> "DataCard":
+        """The same card as if ids were not shown."""
+        haste = self.haste
+        if haste is not None:
+            haste = replace(haste, worst=tuple(replace(pace, shopper=None) for pace in haste.worst))
+        return replace(self, view=replace(self.view, show_ids=False), haste=haste)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; dates and instants as ISO 8601 texts."""

@@ -49,6 +49,25 @@ def test_the_card_is_printed_written_and_tracked(tmp_path: Path) -> None:
     assert {"card.html", "card.json", "events_by_day.png", "popularity.png"} <= kept
 
 
+def test_a_card_that_names_shoppers_goes_to_the_tracker_without_their_ids(tmp_path: Path) -> None:
+    busy = "thresholds.pace.items_a_day=1"
+    folder = make_card(order(tmp_path, "show_ids=true", busy), Console(quiet=True), CLOCK)
+    worst = json.loads((folder / "card.json").read_text())["card"]["haste"]["worst"]
+    ids = [pace["shopper"] for pace in worst]
+    assert len(ids) == 5
+    assert all(ids)
+    assert all(shopper in (folder / "card.html").read_text() for shopper in ids)
+    client = MlflowClient(local_uri(tmp_path))
+    (run,) = client.search_runs(["1"])
+    kept = Path(client.download_artifacts(run.info.run_id, "card", str(tmp_path)))
+    assert {path.name for path in kept.iterdir()} == {path.name for path in folder.iterdir()}
+    tracked = json.loads((kept / "card.json").read_text())
+    assert [pace["shopper"] for pace in tracked["card"]["haste"]["worst"]] == [None] * 5
+    assert [pace["acts"] for pace in tracked["card"]["haste"]["worst"]] == [pace["acts"] for pace in worst]
+    texts = str(tracked["warnings"]) + (kept / "card.html").read_text()
+    assert not any(f" {shopper}:" in texts for shopper in ids)
+
+
 def test_describing_twice_gives_the_same_numbers(tmp_path: Path) -> None:
     numbers = []
     for _ in range(2):

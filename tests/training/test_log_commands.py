@@ -130,12 +130,16 @@ def test_a_shopper_is_erased_and_stays_out(typed: Command) -> None:
     assert "+ 2 erased" in typed(ingest.main, "data=table", "my/1.csv", "outputs=out")
 
 
-@pytest.mark.parametrize("shopper_id", ["a'b", "x=1, {y}", "[1]", "null", "7", "user:ann"])
+@pytest.mark.parametrize(
+    "shopper_id", ["a'b", "x=1, {y}", "[1]", "null", "7", "user:ann", "a\\", "a\\'", "${oc.env:HOME}", "'a'", "a='b"]
+)
 def test_an_id_is_taken_as_it_stands(typed: Command, shopper_id: str) -> None:
     quoted = f'"{shopper_id}"' if "," in shopper_id else shopper_id
     day("my/1.csv", FIRST, SECOND.replace("ben@shop.org", quoted))
     log = log_of(typed(ingest.main, "data=table", "my/1.csv", "outputs=out"))
-    assert "erased 1 events" in typed(erase.main, f"log={log}", f"shopper=user:{shopper_id}")
+    out = typed(erase.main, f"log={log}", f"shopper=user:{shopper_id}")
+    assert "erased 1 events" in out
+    assert "data cards that were made with show_ids=true" in out
 
 
 def test_erasing_says_what_is_missing_and_where_else_the_shopper_may_be(typed: Command) -> None:
@@ -157,3 +161,15 @@ def test_a_present_log_is_shown_by_migrate(typed: Command) -> None:
     assert "schema version is 2 already" in out
     assert "1 rows in = 1 events" in out
     assert typed(migrate.main).startswith("1: ConfigError: say which log to migrate")
+
+
+def test_naming_the_new_day_only_keeps_the_days_before_unless_a_rebuild_is_asked_for(typed: Command) -> None:
+    day("my/1.csv", FIRST)
+    typed(ingest.main, "data=table", "my/1.csv", "outputs=out")
+    day("my/2.csv", SECOND)
+    second = typed(ingest.main, "data=table", "my/2.csv", "outputs=out")
+    assert "1 parts of the log are not among the files given; they are kept (rebuild=true" in second
+    assert "2 rows in = 2 events" in second
+    third = typed(ingest.main, "data=table", "my/2.csv", "outputs=out", "rebuild=true")
+    assert "is written from scratch: rebuild=true" in third
+    assert "1 rows in = 1 events" in third

@@ -1,8 +1,9 @@
 """Making a data card, top to bottom: log -> measures -> warnings -> terminal, files, tracker."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -29,7 +30,7 @@ class Order:
         tracker: keeps the card and its key figures.
         outputs: the card is written to cards/<name of the log> below it.
         thresholds: from where on something is warned of.
-        show_ids: name the shoppers that stand out.
+        show_ids: name the shoppers that stand out, in the terminal and the folder; the tracker gets no ids.
         settings: all of it as plain values, for the tracker.
     """
 
@@ -56,7 +57,8 @@ def make_card(order: Order, console: Console, clock: Clock) -> Path:
     )
     with console.status("measuring the log ..."):
         card = describe(log.days(COLUMNS), log.items(), log.item_versions(), view=view)
-    found = findings(Checked(card=card, summary=log.summary, now=clock.now(), thresholds=order.thresholds))
+    checked = Checked(card=card, summary=log.summary, now=clock.now(), thresholds=order.thresholds)
+    found = findings(checked)
     print_card(card, log.summary, found, console)
 
     folder = order.outputs / "cards" / place.name
@@ -65,6 +67,12 @@ def make_card(order: Order, console: Console, clock: Clock) -> Path:
     tags = {"kind": "data card", "data_fingerprint": log.fingerprint, "git_revision": git_revision()}
     with tracker.run(f"card of {source.name}", flat(order.settings), tags):
         tracker.log(key_figures(card, log.summary, found), step=0)
-        tracker.artifacts(folder, "card")
+        with TemporaryDirectory() as temporary:
+            bare = Path(temporary) / "card" if order.show_ids else folder
+            if order.show_ids:  # runs are kept long and seen by many: an erasure does not reach them
+                anonymous = card.without_ids()
+                nameless = findings(replace(checked, card=anonymous))
+                write_card(anonymous, log.summary, nameless, bare)
+            tracker.artifacts(bare, "card")
     console.print(f"\ncard: {folder}", highlight=False, soft_wrap=True)
     return folder
