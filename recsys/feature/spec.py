@@ -37,7 +37,7 @@ class FeatureSpec:
     Args:
         time_zone: the shop's zone, in which hour, weekday and day are read.
         max_length: L, the most events of a history that the encoder sees (the query token counts as one).
-        memory: the most events of a shopper that any part of an answer sees, offline as online; the latest ones.
+        memory: the most things a shopper did that any part of an answer sees, offline as online; the latest ones.
         query: see `QueryKind`.
         token: names of the token features that are on, see `recsys/feature/token.py`; none is named twice.
         order_only: the log holds an order but no times: features of time are off, whatever `token` says.
