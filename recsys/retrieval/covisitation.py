@@ -119,7 +119,7 @@ def _count_pairs(known: Histories, items: int, relation: Relation) -> tuple[np.n
         if relation is Relation.WITHIN:
             different = left != right
             left, right = left[different], right[different]
-        parts.append(np.unique(left * items + right, return_counts=True))
+        parts.append(np.unique(left.astype(np.int64) * items + right, return_counts=True))  # beyond 32 bits
     if not parts:
         nothing = np.empty(0, np.int64)
         return nothing, nothing, nothing

@@ -1,6 +1,7 @@
 """Co-visitation against counting pair by pair."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -103,3 +104,12 @@ def test_what_was_learnt_can_be_handed_to_the_constructor() -> None:
     source = fitted(BASKETS, Relation.WITHIN)
     again = CoVisitation(**source.settings(), **source.arrays())  # type: ignore[arg-type]
     assert neighbours(again, 1) == neighbours(source, 1) != {}
+
+
+@pytest.mark.parametrize("relation", Relation)
+def test_pairs_of_a_catalogue_whose_square_exceeds_32_bits_are_told_apart(relation: Relation) -> None:
+    source, items, gap = CoVisitation(relation=relation, least=1), 70_000, 0 if relation is Relation.WITHIN else 1
+    log = histories([(69_998, 1), (69_999, 1 + gap)])
+    log = replace(log, events=replace(log.events, item=log.events.item.astype(np.int32)))  # as coded from a log
+    source.fit(log, items=items, until=99 * SECOND, category=np.zeros(items, np.int64))
+    assert neighbours(source, 69_998) == {69_999: 1.0}
