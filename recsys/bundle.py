@@ -173,7 +173,7 @@ def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
     features = FeatureSpec.of_json(spec["features"], Statistics.of_arrays(learnt) if learnt else None)
     if features.statistics is not None and len(features.statistics.items.born) != catalogue.size:
         raise BundleError(
-            f"{folder} does not fit together: arrays.safetensors knows {len(features.statistics.items.born) - 1} items, "
+            f"{folder} does not fit together: arrays.safetensors has {len(features.statistics.items.born) - 1} items, "
             f"catalogue.parquet {catalogue.size - 1}; fetch the bundle again"
         )
     encoder = _made(spec["encoder"], items=catalogue.size, features=features)

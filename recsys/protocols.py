@@ -68,6 +68,7 @@ class Split(Protocol):
 
     words: str
     needs_times: bool
+    needs_prepared: bool
 
     def vocabulary_until(self, cutoff: int) -> int | None:
         """Vocabularies are made from what is strictly earlier; None for all of the log (literature mode)."""
@@ -79,12 +80,16 @@ class Split(Protocol):
 
 
 class Target(Protocol):
-    """Says what a question asks for; the question of a moment stands the instant before it."""
+    """Says what a question asks for; the question of a moment stands the instant before it.
+
+    `span` is how far beyond its own instant it asks, in microseconds.
+    """
 
     words: str
+    span: int
 
     def ends(self, histories: "Histories", first: np.ndarray) -> np.ndarray:
-        """Row after the last target of the moments that begin at rows `first` [M], ascending; targets are the rows
+        """Row after the last target of the moments that the rows `first` [M], ascending, lie in; targets are the rows
         from `first` up to it, all of the same sequence; [M]."""
         ...
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -86,8 +88,11 @@ class Dataset:
             )
         catalogue = Catalogue.of_table(log.items(until), survey.items.to_pylist())
         coding = Coding(catalogue, survey.channels, survey.devices)
-        key = _digest(log.fingerprint, until, code_digest())
-        histories = gather(log, survey, coding, log.cache_folder / f"histories-{key}", engine=engine)
+        lookback = int(recipe.features["memory"])
+        key = _digest(log.fingerprint, until, lookback, code_digest())
+        folder = log.cache_folder / f"histories-{key}"
+        histories = gather(log, survey, coding, folder, lookback=lookback, engine=engine)
+        _insist_unchanged(log, folder)
         catalogue = _with_usual_prices(catalogue, histories, until)
         category = catalogue.categories(_LEAF)[0]
         features = FeatureSpec(
@@ -97,7 +102,7 @@ class Dataset:
             channels=survey.channels,
             devices=survey.devices,
             known_types=tuple(t for t in survey.types if t in INTERACTIONS or t is EventType.SEARCH),
-            statistics=Statistics.learn(histories.events, catalogue=catalogue, category=category, until=until),
+            statistics=Statistics.learn(histories.events_once(), catalogue=catalogue, category=category, until=until),
         )
         known_types = tuple(t for t in features.known_types if t in INTERACTIONS)
         return cls(
@@ -125,6 +130,7 @@ class Dataset:
         key = _digest(self.key, settings, asked, digest)
         folder = self.log.cache_folder / f"stream-{key}"
         stream, asked_from = stored_stream(self.histories, self.features, self.target, until=learn, folder=folder)
+        _insist_unchanged(self.log, folder)
         if not len(stream.item):
             raise TrainingError(
                 "nothing is left to learn from before the validation window; check data.cutoff and validation_days "
@@ -181,12 +187,20 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
+def _insist_unchanged(log: EventLog, folder: Path) -> None:
+    """Remove what was derived from a log that was altered meanwhile: a shopper may have been erased."""
+    if EventLog(log.folder).fingerprint != log.fingerprint:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise TrainingError(f"{log.folder} was altered while it was read (new rows, or an erasure); start again")
+
+
 def _with_usual_prices(catalogue: Catalogue, histories: Histories, until: int | None) -> Catalogue:
     """The catalogue with the median list price of the events before `until` where the shop gives no price."""
     given = catalogue.items["price"]
     if given.null_count == 0:
         return catalogue
-    events = histories.events if until is None else histories.before(until).events
+    events = histories.events_once()
+    events = events if until is None else events[events.time < until]
     seen = np.where(np.isnan(events.list_price), events.price, events.list_price)
     usable = (events.item > 0) & (seen > 0)
     usual = medians(events.item[usable], seen[usable], catalogue.size)[1:].astype(np.float64).round(2)

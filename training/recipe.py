@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import ConfigError
+from recsys.feature.spec import FeatureSpec
 from recsys.log.engine import Engine
 from recsys.log.writer import log_folder
 from recsys.protocols import Encoder, Index, Loss, Policy, Sampler, Source, Split, Target
@@ -46,6 +47,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.validation_days < 1:
             raise ConfigError(f"validation_days is {self.validation_days}; keep at least 1 day before the cut-off")
+        FeatureSpec(**self.features)  # refuses what does not exist before any work
+        if self.split.needs_prepared and not self.data.order_only:
+            raise ConfigError(
+                f"data {self.data.name!r} did not come split; split=given is for prepared files, use split=temporal"
+            )
         if self.data.order_only and self.split.needs_times:
             raise ConfigError(
                 f"data {self.data.name!r} holds an order but no times (literature mode), so it cannot be cut in time; "

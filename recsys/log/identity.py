@@ -65,27 +65,26 @@ class Identity:
     @classmethod
     def of(cls, told: Iterable[pa.Table]) -> "Identity":
         """From what `changes_told` found in the pieces of a log, in their order."""
-        changes = pa.concat_tables([_NO_CHANGES, *told])
-        changes = changes.take(_visitor_time_order(changes)).combine_chunks()
-        visitor: list[str] = []
-        start, time, user = [0], [], []
-        current: str | None = None
-        for name, who, at, ends in zip(*(changes[c].to_pylist() for c in _NO_CHANGES.column_names), strict=True):
-            if not visitor or visitor[-1] != name:
-                visitor.append(name)
-                start.append(start[-1])
-                current = None
-            becomes = becomes_of(current, who, ends=ends)
-            if becomes != current:
-                time.append(at)
-                user.append(becomes)
-                start[-1] += 1
+        changes = condensed([_NO_CHANGES, *told])
+        coded = changes["visitor"].combine_chunks().dictionary_encode()
+        visitor, time = coded.indices.to_numpy(), changes["time"].to_numpy()
+        ends = changes["ends"].to_numpy()
+        kept = np.ones(len(visitor), bool)  # condensed: of a visitor who never unlinks, every row is a change
+        nobody = np.zeros(len(visitor), bool)
+        unlinks = np.isin(visitor, np.unique(visitor[ends]))
+        for rows in np.split(np.flatnonzero(unlinks), np.flatnonzero(np.diff(visitor[unlinks])) + 1):
+            current: str | None = None
+            for row, who in zip(rows.tolist(), changes["user"].take(pa.array(rows)).to_pylist(), strict=True):
+                becomes = becomes_of(current, who, ends=bool(ends[row]))
+                kept[row], nobody[row] = becomes != current, becomes is None
                 current = becomes
+        user = pc.if_else(pa.array(nobody), pa.scalar(None, pa.string()), changes["user"].combine_chunks())
+        present, start = np.unique(visitor[kept], return_index=True)
         return cls(
-            pa.array(visitor, pa.string()),
-            np.array(start, np.int64),
-            np.array(time, np.int64),
-            pa.array(user, pa.string()),
+            coded.dictionary.take(pa.array(present)),
+            np.append(start, np.count_nonzero(kept)).astype(np.int64),
+            time[kept],
+            user.filter(pa.array(kept)),
         )
 
     def __len__(self) -> int:
@@ -160,11 +159,20 @@ def changes_told(piece: pa.Table) -> pa.Table:
     )
     if not told.num_rows:
         return told
-    told = told.take(_visitor_time_order(told)).combine_chunks()
-    new = np.ones(told.num_rows, bool)
-    same = [pc.equal(told[c][1:], told[c][:-1]).to_numpy() for c in ("visitor", "user", "ends")]
+    return condensed([told])
+
+
+def condensed(told: Iterable[pa.Table]) -> pa.Table:
+    """What several pieces told, in their order, sorted by visitor and time and without what only repeats the row
+    before; as many rows as there are changes, or a few more."""
+    whole = pa.concat_tables(told)
+    whole = whole.take(_visitor_time_order(whole)).combine_chunks()
+    if whole.num_rows < 2:
+        return whole
+    new = np.ones(whole.num_rows, bool)
+    same = [pc.equal(whole[c][1:], whole[c][:-1]).to_numpy() for c in ("visitor", "user", "ends")]
     new[1:] = ~np.logical_and.reduce(same)
-    return told.filter(pa.array(new))
+    return whole.filter(pa.array(new))
 
 
 def _visitor_time_order(told: pa.Table) -> np.ndarray:

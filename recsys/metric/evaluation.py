@@ -60,38 +60,48 @@ def cases_between(
     """The cases of all moments in [since, until) that hold a `wanted` event; `limit` samples that many of them.
 
     `since` and `until` are instants for all, or one for each sequence [S]. `target` says which of the wanted events
-    from the moment on are asked for; those of the moment if None. States hold the latest `memory` events, as they do
-    online (None: all); whether a target is a repeat is asked of all. `histories` must hold every event, those of
-    unknown items too.
+    from the moment on are asked for; those of the moment if None. What reaches beyond `until` is not asked. States hold
+    the latest `memory` events, as they do online (None: all); whether a target is a repeat is asked of all. `histories`
+    must hold every event, those of unknown items too.
     """
+    target = target or NextMoment()
     first = histories.moments()
     owner = histories.owner()[first]
     instant = histories.events.time[first]
     is_wanted = is_one_of(tuple(wanted))[histories.events.type]
     begins = np.maximum(since, histories.asked_from)[owner]
-    inside = (instant >= begins) & (instant < np.broadcast_to(until, len(histories))[owner])
+    within = instant + target.span < np.broadcast_to(until, len(histories))[owner]
+    inside = (instant >= begins) & within
     chosen = np.flatnonzero(inside & (np.add.reduceat(is_wanted, first) > 0)) if len(first) else first
     if limit is not None and limit < len(chosen):
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, limit, replace=False))
-    ends = (target or NextMoment()).ends(histories, first[chosen])
+    rows = np.flatnonzero(is_wanted)
+    asked = rows[np.searchsorted(rows, first[chosen])] if len(chosen) else first[chosen]
+    ends = target.ends(histories, asked)
     number = histories.shopper_number()
     return [
-        _case(histories, int(owner[m]), int(number[owner[m]]), slice(int(first[m]), int(end)), is_wanted, memory)
-        for m, end in zip(chosen.tolist(), ends.tolist(), strict=True)
+        _case(histories, int(owner[m]), int(number[owner[m]]), int(first[m]), slice(start, end), is_wanted, memory)
+        for m, start, end in zip(chosen.tolist(), asked.tolist(), ends.tolist(), strict=True)
     ]
 
 
 def _case(
-    histories: Histories, sequence: int, shopper: int, asked: slice, is_wanted: np.ndarray, memory: int | None
+    histories: Histories,
+    sequence: int,
+    shopper: int,
+    first: int,
+    asked: slice,
+    is_wanted: np.ndarray,
+    memory: int | None,
 ) -> Case:
     begin = int(histories.start[sequence])
-    history = histories.events[begin : asked.start]
+    history = histories.events[begin:first]
     taken = histories.events.item[asked][is_wanted[asked]]
     target = np.unique(taken[taken != UNKNOWN])
     context = Context(at=int(histories.events.time[asked.start]))
     state = ShopperState(remembered(history, memory) if memory else history, context)
     size = len(target) + int(np.count_nonzero(taken == UNKNOWN))
-    return Case(state, shopper, target, np.isin(target, history.item[is_wanted[begin : asked.start]]), size)
+    return Case(state, shopper, target, np.isin(target, history.item[is_wanted[begin:first]]), size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ from recsys.clock import DAY
 from recsys.log.engine import Engine, LocalEngine
 from recsys.log.identity import Identity
 from recsys.log.reader import EventLog
-from recsys.sequence.blocks import HISTORY, READ, Block, coded, sequences
+from recsys.sequence.blocks import ADOPTION, HISTORY, READ, Block, coded, sequences
 from recsys.sequence.coding import Coding
-from recsys.sequence.histories import Histories
+from recsys.sequence.histories import Adoption, Histories
 from recsys.sequence.mapped import ColumnWriter, kept_folder, mapped_columns
 from recsys.sequence.survey import Survey
 from recsys.state import History
@@ -38,12 +38,14 @@ def gather(
     coding: Coding,
     folder: Path,
     *,
+    lookback: int,
     engine: Engine | None = None,
     range_events: int = RANGE_EVENTS,
 ) -> Histories:
     """The histories of all shoppers of a log, kept in `folder` as mapped columns and read from there.
 
-    The engine's workers must reach the folder; threads of this process do the work if it is None.
+    Whoever asks about a moment reads at most the `lookback` latest acts before it. The engine's workers must reach
+    the folder; threads of this process do the work if it is None.
     """
 
     def write(partial: Path) -> None:
@@ -52,7 +54,9 @@ def gather(
             pa.OSFile(str(partial / _SHOPPERS), "wb") as file,
             pa.ipc.new_file(file, _IDS) as ids,
         ):
-            for path in _sorted_ranges(log, survey, coding, partial / "work", engine or LocalEngine(), range_events):
+            for path in _sorted_ranges(
+                log, survey, coding, partial / "work", engine or LocalEngine(), lookback, range_events
+            ):
                 found = read_histories(path)
                 ids.write_batch(pa.record_batch([found.shopper], schema=_IDS))
                 columns.append(_columns(found))
@@ -74,17 +78,18 @@ def read_histories(folder: Path) -> Histories:
         np.concatenate([[0], np.cumsum(columns["length"], dtype=np.int64)]),
         History(**{name: columns[name] for name in HISTORY}),
         columns["asked_from"],
-        columns["adopted_at"],
+        Adoption(**{name: columns[name] for name in ADOPTION}),
     )
 
 
 def _columns(found: Histories) -> dict[str, np.ndarray]:
-    own = {"adopted_at": found.adopted_at, "asked_from": found.asked_from, "length": np.diff(found.start)}
-    return {name: getattr(found.events, name) for name in HISTORY} | own
+    events = {name: getattr(found.events, name) for name in HISTORY}
+    adoption = {name: getattr(found.adoption, name) for name in ADOPTION}
+    return events | adoption | {"asked_from": found.asked_from, "length": np.diff(found.start)}
 
 
 def _sorted_ranges(
-    log: EventLog, survey: Survey, coding: Coding, work: Path, engine: Engine, range_events: int
+    log: EventLog, survey: Survey, coding: Coding, work: Path, engine: Engine, lookback: int, range_events: int
 ) -> Iterator[Path]:
     """Folders of the sequences of each range, in order of shoppers."""
     spill, ranges = work / "spill", work / "ranges"
@@ -93,7 +98,7 @@ def _sorted_ranges(
     borders = borders_of(survey, range_events)
     tasks = [
         DatesTask(
-            log=log.folder, since=since, until=until, number=number, borders=borders, spill=spill,
+            log=log, since=since, until=until, number=number, borders=borders, spill=spill,
             identity=survey.identity, coding=coding,
         )
         for number, (since, until) in enumerate(_spans(survey, range_events))
@@ -101,7 +106,9 @@ def _sorted_ranges(
     for _ in engine.run(spill_dates, tasks):
         pass
     filled = sorted({int(path.name.partition("-")[0]) for path in spill.iterdir()})
-    yield from engine.run(sort_range, [RangeTask(spill=spill, number=n, folder=ranges / f"{n:08d}") for n in filled])
+    yield from engine.run(
+        sort_range, [RangeTask(spill=spill, number=n, folder=ranges / f"{n:08d}", lookback=lookback) for n in filled]
+    )
 
 
 def borders_of(survey: Survey, range_events: int) -> tuple[str, ...]:
@@ -128,7 +135,7 @@ def _spans(survey: Survey, range_events: int) -> Iterator[tuple[int, int]]:
 class DatesTask:
     """The events of the dates in [since, until), to be spilled below `spill` as RANGE-NUMBER.arrow."""
 
-    log: Path
+    log: EventLog
     since: int
     until: int
     number: int
@@ -142,7 +149,7 @@ def spill_dates(task: DatesTask) -> None:
     """Code events and cut them at the borders of the ranges."""
     writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
     try:
-        pieces = EventLog(task.log).days(READ, since=task.since, until=task.until)
+        pieces = task.log.days(READ, since=task.since, until=task.until)
         for block in coded(pieces, task.identity, task.coding):
             table, number = block.table(), _range_of(block.owner, task.borders)
             if (np.diff(number) < 0).any():
@@ -174,6 +181,7 @@ class RangeTask:
     spill: Path
     number: int
     folder: Path
+    lookback: int
 
 
 def sort_range(task: RangeTask) -> Path:
@@ -183,7 +191,7 @@ def sort_range(task: RangeTask) -> Path:
     for path in paths:
         with pa.OSFile(str(path)) as file:
             tables.append(pa.ipc.open_stream(file).read_all())
-    found = sequences(Block.of_table(pa.concat_tables(tables)))
+    found = sequences(Block.of_table(pa.concat_tables(tables)), lookback=task.lookback)
     with (
         ColumnWriter(task.folder) as columns,
         pa.OSFile(str(task.folder / _SHOPPERS), "wb") as file,

@@ -21,6 +21,42 @@ def _absent() -> np.ndarray:
     return _ABSENT
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """What visitors' events become when the visitor signs in (`recsys/log/identity.py`); E events.
+
+    Attributes:
+        copied: this row is a user's copy of a visitor's event [E] bool.
+        adopted_at: instant of the sign-in [E] int64; NEVER where the event is adopted by nobody.
+        given_back_at: instant of the unlink that ends it [E] int64; NEVER where none does.
+    """
+
+    copied: np.ndarray
+    adopted_at: np.ndarray
+    given_back_at: np.ndarray
+
+    @classmethod
+    def none(cls, count: int) -> "Adoption":
+        """Nothing is ever adopted; takes no memory."""
+        never = np.broadcast_to(np.int64(NEVER), count)
+        return cls(copied=np.broadcast_to(np.bool_(False), count), adopted_at=never, given_back_at=never)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> "Adoption":
+        return Adoption(**{name: taken(getattr(self, name), rows) for name in Adoption.__dataclass_fields__})
+
+    def adopted(self, known_until: int) -> np.ndarray:
+        """Which events are a user's, as links at or before `known_until` say, [E] bool."""
+        adopted: np.ndarray = (self.adopted_at <= known_until) & (known_until < self.given_back_at)
+        return adopted
+
+
+_NO_ADOPTION: Adoption = Adoption.none(0)
+
+
+def _no_adoption() -> Adoption:
+    return _NO_ADOPTION
+
+
 @dataclass(frozen=True, slots=True)
 class Histories:
     """Events of S sequences, E in all, sorted by shopper and time.
@@ -34,20 +70,20 @@ class Histories:
         start: where each sequence's events begin, and the end of the last; [S + 1] int64.
         events: the flat columns, a `History` of E rows.
         asked_from: earlier moments of a sequence are history only [S] int64.
-        adopted_at: instant from which a visitor's event counts as a user's, in the visitor's own sequence [E] int64.
+        adoption: what is adopted from visitors, and what visitors lose.
     """
 
     shopper: pa.Array
     start: np.ndarray
     events: History
     asked_from: np.ndarray = field(default_factory=_absent)
-    adopted_at: np.ndarray = field(default_factory=_absent)
+    adoption: Adoption = field(default_factory=_no_adoption)
 
     def __post_init__(self) -> None:
         if self.asked_from is _ABSENT:
             object.__setattr__(self, "asked_from", np.broadcast_to(ALWAYS, len(self.start) - 1))
-        if self.adopted_at is _ABSENT:
-            object.__setattr__(self, "adopted_at", np.broadcast_to(NEVER, len(self.events)))
+        if self.adoption is _NO_ADOPTION:
+            object.__setattr__(self, "adoption", Adoption.none(len(self.events)))
 
     @classmethod
     def of_table(cls, table: pa.Table, catalogue: Catalogue) -> "Histories":
@@ -85,7 +121,7 @@ class Histories:
             self.start[first : last + 1] - self.start[first],
             self.events[rows],
             self.asked_from[first:last],
-            self.adopted_at[rows],
+            self.adoption[rows],
         )
 
     def shopper_number(self) -> np.ndarray:
@@ -101,11 +137,30 @@ class Histories:
 
     def as_known_at(self, at: int) -> "Histories":
         """Every shopper once, with the events before `at` that were known to be theirs then; each event once."""
+        if not self.adoption.copied.any():
+            return self.before(at)
         current = self.asked_from <= at
         number = self.shopper_number()
         current[:-1] &= ~((number[1:] == number[:-1]) & current[1:])
-        keep = (self.events.time < at) & (self.adopted_at >= at) & current[self.owner()]
-        return self.where(keep)
+        adopted = self.adoption.adopted(at - 1)
+        mine = np.where(self.adoption.copied, adopted & current[self.owner()], self.own() & ~adopted)
+        rows = np.flatnonzero(mine & (self.events.time < at))
+        owner = number[self.owner()[rows]]
+        order = np.lexsort((self.events.time[rows], owner))
+        start = np.searchsorted(owner[order], np.arange(number[-1] + 2))
+        first = np.flatnonzero(np.diff(number, prepend=-1))
+        whole = Histories(self.shopper.take(pa.array(first)), start, self.events[rows[order]])
+        return whole.where(np.ones(len(rows), bool))
+
+    def own(self) -> np.ndarray:
+        """Which rows are events in the sequence that is asked about them, [E] bool: every event of the log once."""
+        own: np.ndarray = (self.events.time >= self.asked_from[self.owner()]) & ~self.adoption.copied
+        return own
+
+    def events_once(self) -> History:
+        """Every event of the log once, in no order that means anything; no link changes it."""
+        own = self.own()
+        return self.events if own.all() else self.events[own]
 
     def interactions(self) -> "Histories":
         """The same sequences with only interactions with items the catalogue knows."""
@@ -149,5 +204,5 @@ class Histories:
             start,
             self.events[keep],
             taken(self.asked_from, present),
-            taken(self.adopted_at, keep),
+            self.adoption[keep],
         )

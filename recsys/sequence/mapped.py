@@ -89,6 +89,9 @@ def kept_folder(folder: Path, write: Callable[[Path], None], *, keep: int = 3) -
     Of the folders beside it whose name begins like its own (up to the first "-") the `keep` newest stay.
     """
     if not (folder / _SHAPE).is_file():
+        for left in folder.parent.glob(".*.*"):
+            if not _is_running(left.suffix[1:]):
+                shutil.rmtree(left, ignore_errors=True)
         partial = folder.with_name(f".{folder.name}.{os.getpid()}")
         shutil.rmtree(partial, ignore_errors=True)
         try:
@@ -104,3 +107,16 @@ def kept_folder(folder: Path, write: Callable[[Path], None], *, keep: int = 3) -
     else:
         os.utime(folder)
     return folder
+
+
+def _is_running(process: str) -> bool:
+    """Whether a process of this number runs on this machine; a text that is no number is left alone."""
+    if not process.isdigit():
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -12,7 +12,7 @@ from recsys.feature.spec import FeatureSpec, QueryKind
 from recsys.protocols import Target
 from recsys.sequence.histories import Histories
 from recsys.sequence.looked_at import LookedAt
-from recsys.state import History, is_one_of, taken
+from recsys.state import History, is_one_of
 from recsys.target.next_moment import NextMoment
 
 
@@ -82,7 +82,7 @@ def _kept(histories: Histories, chosen: np.ndarray) -> Histories:
         chosen = np.flatnonzero(chosen)
     start = np.searchsorted(chosen, histories.start)
     return Histories(
-        histories.shopper, start, histories.events[chosen], histories.asked_from, taken(histories.adopted_at, chosen)
+        histories.shopper, start, histories.events[chosen], histories.asked_from, histories.adoption[chosen]
     )
 
 

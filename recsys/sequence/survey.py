@@ -10,10 +10,12 @@ import pyarrow.compute as pc
 from recsys.clock import DAY
 from recsys.event import EventType
 from recsys.feature.coding import Vocabulary
-from recsys.log.identity import COLUMNS, Identity, changes_told
+from recsys.log.identity import COLUMNS, Identity, changes_told, condensed
 from recsys.log.reader import EventLog
 
 _SAMPLE = 500
+_MOST_TOLD = 2_000_000
+"""So many rows about links are kept before what they repeat is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,8 @@ class Survey:
             dates[span["min"] // DAY * DAY] += piece.num_rows
             sample += _spread(piece["shopper"])
             links.append(changes_told(piece))
+            if sum(told.num_rows for told in links) > _MOST_TOLD + links[0].num_rows:
+                links = [condensed(links)]
             early = piece if until is None or span["max"] < until else piece.filter(pc.less(instant, until))
             items = _merged(items, early["item_id"])
             types = _merged(types, early["type"])

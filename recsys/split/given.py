@@ -18,6 +18,7 @@ class Given:
 
     words = "the split of the prepared files (literature mode: the last event of each test session)"
     needs_times = False
+    needs_prepared = True
 
     def __init__(self, *, validation_share: float = 0.1) -> None:
         if not 0 < validation_share < 1:

@@ -13,6 +13,7 @@ class LeaveOneOut:
 
     words = "leave-one-out (literature mode: the last moment of each shopper; it leaks the future)"
     needs_times = False
+    needs_prepared = False
 
     def vocabulary_until(self, cutoff: int) -> int | None:
         """All of the log."""

@@ -20,6 +20,7 @@ class Temporal:
 
     words = "asked from the cut-off on, everybody's history cut at the same instant"
     needs_times = True
+    needs_prepared = False
 
     def __init__(self, *, validation_days: int = 28) -> None:
         if validation_days < 1:

@@ -21,11 +21,12 @@ class Horizon:
             raise ConfigError(f"target.days is {days} and target.most {most}; both must be positive")
         self.days = days
         self.most = most
+        self.span = int(days * DAY)
         self.words = f"all items within {days:g} days"
 
     def ends(self, histories: Histories, first: np.ndarray) -> np.ndarray:
         """Row after the last target of the moments that begin at rows `first` [M]; [M]."""
-        time, span = histories.events.time, int(self.days * DAY)
+        time, span = histories.events.time, self.span
         sequence_end = histories.start[np.searchsorted(histories.start, first, side="right")]
         ends: np.ndarray = np.minimum(bisect_segments(time, first, sequence_end, time[first] + span), first + self.most)
         return ends

@@ -9,6 +9,7 @@ class NextItem:
     """A question's target is a single event."""
 
     words = "the next item"
+    span = 0
 
     def ends(self, histories: Histories, first: np.ndarray) -> np.ndarray:
         """Row after the only target of the moments that begin at rows `first` [M]; [M]."""

@@ -109,9 +109,14 @@ def spans_of_user(changes: Sequence[Change], user: str, *, signing_in: bool = Fa
 
 
 def spans_of_visitor(changes: Sequence[Change]) -> list[Span]:
-    """Which of a visitor's events are their own: those from when they were nobody."""
+    """Which of a visitor's events are their own: those from when they were nobody, which nobody adopted for good."""
     borders = [Change(LONG_AGO, None), *changes, Change(FAR_OFF, None)]
-    return joined((a.at, b.at) for a, b in pairwise(borders) if a.user is None)
+    own = []
+    for number, (a, b) in enumerate(pairwise(borders)):
+        adopted = number < len(changes) and not (number + 1 < len(changes) and changes[number + 1].user is None)
+        if a.user is None and not adopted:
+            own.append((a.at, b.at))
+    return joined(own)
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:

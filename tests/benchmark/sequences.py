@@ -59,7 +59,7 @@ def _measure(log: EventLog, cache: Path) -> None:
     survey = timed("survey", lambda: Survey.of(log, until=None))
     catalogue = Catalogue.of_table(log.items(), survey.items.to_pylist())
     coding = Coding(catalogue, survey.channels, survey.devices)
-    histories = timed("histories", lambda: gather(log, survey, coding, cache / "histories-1"))
+    histories = timed("histories", lambda: gather(log, survey, coding, cache / "histories-1", lookback=1_000))
     types = tuple(kind for kind in survey.types if kind in INTERACTIONS)
     features = FeatureSpec(known_types=types, token=("gap", "hour", "weekday"))
     until = np.broadcast_to(np.int64(NEVER), len(histories))

@@ -56,7 +56,7 @@ def offline(events: list[Event], folder: Path) -> Histories:
     rows = [{**{name: getattr(e, name) for name in COLUMNS}, "type": e.type.value} for e in events]
     write_log(shop(*rows), folder / "log")
     log = EventLog(folder / "log")
-    return gather(log, Survey.of(log, until=None), CODING, folder / "cache" / "histories-1")
+    return gather(log, Survey.of(log, until=None), CODING, folder / "cache" / "histories-1", lookback=1_000)
 
 
 def tokens(stream: TokenStream, rows: range) -> list[Token]:

@@ -32,7 +32,9 @@ async def test_a_history_replayed_through_the_api_gives_the_offline_vector_and_s
     write_log(source, tmp_path / "log")
     log = EventLog(tmp_path / "log")
     events = log.events()
-    histories = gather(log, Survey.of(log, until=None), recommender.coding, tmp_path / "cache" / "histories-1")
+    histories = gather(
+        log, Survey.of(log, until=None), recommender.coding, tmp_path / "cache" / "histories-1", lookback=1_000
+    )
     at = source.cutoff + 3 * DAY
     context = Context(at=at, channel="app", device="phone", utc_offset_s=3_600)
     offline = ShopperState(histories[histories.shopper.index(shopper).as_py()], context)

@@ -14,7 +14,7 @@ from recsys.log.reader import EventLog
 from recsys.log.writer import write_log
 from recsys.sequence.coding import Coding
 from recsys.sequence.gather import gather, read_histories
-from recsys.sequence.histories import ALWAYS, NEVER, Histories
+from recsys.sequence.histories import ALWAYS, Histories
 from recsys.sequence.survey import Survey
 from tests.recsys.by_hand import items_table
 from tests.recsys.log.by_hand import shop
@@ -42,11 +42,11 @@ def log_of(folder: Path, facts: list[Fact]) -> EventLog:
     return EventLog(folder)
 
 
-def gathered(folder: Path, facts: list[Fact], *, range_events: int = 1_000) -> Histories:
+def gathered(folder: Path, facts: list[Fact], *, range_events: int = 1_000, lookback: int = 50) -> Histories:
     log = log_of(folder / "log", facts)
     survey = Survey.of(log, until=None)
     coding = Coding(Catalogue.of_table(items_table(["a", "b"]), survey.items.to_pylist()), survey.channels)
-    return gather(log, survey, coding, folder / "cache" / "histories-1", range_events=range_events)
+    return gather(log, survey, coding, folder / "cache" / "histories-1", range_events=range_events, lookback=lookback)
 
 
 def asked(found: Histories) -> dict[tuple[str, int], tuple[list[int], list[int]]]:
@@ -67,7 +67,7 @@ def plainly(facts: list[Fact]) -> dict[tuple[str, int], tuple[list[int], list[in
     for at, user, visitor, _ in facts:
         who = user or linked_to(facts, visitor, at + 1) or f"anonymous:{visitor}"
         mine = [n for n, fact in enumerate(facts) if fact[0] == at and shopper_then(facts, fact) == who]
-        before = [n for n, fact in enumerate(facts) if fact[0] < at and who in (shopper_known(facts, fact, at))]
+        before = [n for n, fact in enumerate(facts) if fact[0] < at and who == shopper_known(facts, fact, at)]
         questions[who, at] = (sorted(mine), sorted(before))
     return questions
 
@@ -97,16 +97,16 @@ def shopper_then(facts: list[Fact], fact: Fact) -> str:
     return user or linked_to(facts, visitor, at + 1) or f"anonymous:{visitor}"
 
 
-def shopper_known(facts: list[Fact], fact: Fact, at: int) -> set[str]:
-    """To whose history an event belongs at a question at `at`: its own shopper's, and who adopted it by then."""
+def shopper_known(facts: list[Fact], fact: Fact, at: int) -> str:
+    """To whose history an event belongs at a question at `at`: its own shopper's, or who adopted it by then."""
     when, user, visitor, _ = fact
     own = shopper_then(facts, fact)
     if user is not None or own != f"anonymous:{visitor}":
-        return {own}
+        return own
     later = [change for change in changes(facts, visitor, at) if change[0] > when]
     if later and not (len(later) > 1 and later[1][1] is None):
-        return {own, str(later[0][1])}
-    return {own}
+        return str(later[0][1])
+    return own
 
 
 ANN_SIGNS_IN: list[Fact] = [
@@ -146,6 +146,23 @@ def test_everybody_once_as_known_at_an_instant(tmp_path: Path) -> None:
     assert dict(zip(after.shopper.to_pylist(), [h.price.tolist() for h in after], strict=True)) == {"ann": [0, 1, 2, 3]}
 
 
+def test_an_unlink_to_come_changes_nothing_of_what_is_known_before_it(tmp_path: Path) -> None:
+    now = gathered(tmp_path / "1", ANN_SIGNS_IN).as_known_at(6)
+    later = gathered(tmp_path / "2", [*ANN_SIGNS_IN, (9, "ann", "v", "unlink")]).as_known_at(6)
+    assert now.shopper.to_pylist() == later.shopper.to_pylist() == ["ann"]
+    assert now.events.price.tolist() == later.events.price.tolist()
+
+
+def test_a_user_who_signs_in_often_does_not_multiply(tmp_path: Path) -> None:
+    visits: list[Fact] = []
+    for n in range(40):
+        at = 10 * n
+        visits += [(at + 1, None, f"v{n}", "view"), (at + 2, "ann", f"v{n}", "view"), (at + 3, "ann", None, "view")]
+    found = gathered(tmp_path, visits, lookback=5)
+    assert len(found.events) < 40 * (1 + 6 + 2) + 3 * 40 + 10, "five events and what is asked, for every sign-in"
+    assert len(found.as_known_at(10_000).events) == 120
+
+
 FACTS = st.lists(
     st.tuples(
         st.integers(1, 9),
@@ -167,12 +184,30 @@ def test_every_question_knows_what_the_plain_definition_says(
     assert asked(gathered(folder, facts, range_events=range_events)) == plainly(facts)
 
 
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(facts=FACTS, at=st.integers(0, 11))
+def test_everybody_as_known_at_an_instant_is_what_the_plain_definition_says(
+    facts: list[Fact], at: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    log = gathered(tmp_path_factory.mktemp("log"), facts)
+    found = log.as_known_at(at)
+    known = dict(zip(found.shopper.to_pylist(), [sorted(h.price.astype(int).tolist()) for h in found], strict=True))
+    wanted: dict[str, list[int]] = {}
+    for number, fact in enumerate(facts):
+        if fact[0] < at:
+            wanted.setdefault(shopper_known(facts, fact, at), []).append(number)
+    assert known == wanted
+    assert sorted(log.events_once().price.astype(int).tolist()) == list(range(len(facts)))
+
+
 def test_histories_read_from_the_files_are_those_that_were_written(tmp_path: Path) -> None:
     log = gathered(tmp_path, ANN_SIGNS_IN)
     again = read_histories(tmp_path / "cache" / "histories-1")
-    assert again.shopper.to_pylist() == log.shopper.to_pylist() == ["ann", "ann", "anonymous:v"]
-    assert again.asked_from.tolist() == [ALWAYS, 5, ALWAYS]
-    assert again.adopted_at.tolist() == [*[NEVER] * 9, 4]
+    assert again.shopper.to_pylist() == log.shopper.to_pylist() == ["ann", "ann", "anonymous:v", "anonymous:v"]
+    assert again.asked_from.tolist() == [ALWAYS, 5, ALWAYS, 5]
+    assert np.diff(again.start).tolist()[-1] == 0, "after the sign-in the visitor has nothing of their own"
+    assert again.events.price[again.adoption.copied].tolist() == [1]
+    assert again.adoption.adopted_at.tolist().count(4) == 2, "the visitor's event, and the user's copy of it"
     assert log.events.channel.tolist() == [0, 2, 0, 0, 2, 2, 0, 2, 2, 2]
     assert log.events.position.tolist()[:3] == [-1, 2, 3]
     assert log.events.query.shape == (10, 4)
@@ -186,5 +221,5 @@ def test_nothing_is_left_of_a_gathering_that_failed(tmp_path: Path) -> None:
     for file in (tmp_path / "log" / "events").rglob("*.parquet"):
         file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises((pa.ArrowInvalid, RecsysError)):
-        gather(log, survey, coding, tmp_path / "cache" / "histories-1")
+        gather(log, survey, coding, tmp_path / "cache" / "histories-1", lookback=50)
     assert not list((tmp_path / "cache").iterdir())

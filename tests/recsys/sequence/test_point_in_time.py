@@ -145,8 +145,8 @@ def learnt(events: list[Happening], folder: Path, *, cutoff: int, until: int | N
             "event_id": str(number),
             "type": event.kind.value,
             "occurred_at": event.at * UNIT,
-            "user_id": f"shopper-{number % 3}",
-            "anonymous_id": f"visitor-{number % 2}" if number % 5 == 0 else None,
+            "user_id": None if number % 4 == 3 else f"shopper-{number % 3}",
+            "anonymous_id": f"visitor-{number % 2}" if number % 5 == 0 or number % 4 == 3 else None,
             "item_id": "abcdefg"[event.item] if event.item else None,
             "quantity": event.quantity,
             "price": None if np.isnan(event.price) else event.price,
@@ -160,10 +160,11 @@ def learnt(events: list[Happening], folder: Path, *, cutoff: int, until: int | N
     log = EventLog(folder)
     survey = Survey.of(log, until=until)
     catalogue = Catalogue.of_table(log.items(cutoff * UNIT), survey.items.to_pylist())
-    histories = gather(
-        log, survey, Coding(catalogue, survey.channels, survey.devices), folder / "cache" / "histories-1"
+    coding = Coding(catalogue, survey.channels, survey.devices)
+    histories = gather(log, survey, coding, folder / "cache" / "histories-1", lookback=50)
+    found = Statistics.learn(
+        histories.events_once(), catalogue=catalogue, category=catalogue.categories(3)[0], until=until
     )
-    found = Statistics.learn(histories.events, catalogue=catalogue, category=catalogue.categories(3)[0], until=until)
     return {
         "items": survey.items.to_pylist(),
         "types": survey.types,

@@ -8,7 +8,7 @@ from recsys.catalogue import Catalogue
 from recsys.clock import DAY
 from recsys.log.reader import EventLog
 from recsys.log.writer import write_log
-from recsys.sequence.blocks import HISTORY
+from recsys.sequence.blocks import ADOPTION, HISTORY
 from recsys.sequence.coding import Coding
 from recsys.sequence.gather import gather
 from recsys.sequence.histories import Histories
@@ -41,13 +41,14 @@ def test_ray_data_gathers_the_histories_that_threads_gather(tmp_path: Path) -> N
             survey = Survey.of(log, until=None)
             catalogue = Catalogue.of_table(log.items(), survey.items.to_pylist())
             coding = Coding(catalogue, survey.channels, survey.devices)
-            one = gather(log, survey, coding, tmp_path / f"threads-{number}", range_events=400)
-            other = gather(log, survey, coding, tmp_path / f"ray-{number}", range_events=400, engine=engine)
+            one = gather(log, survey, coding, tmp_path / f"threads-{number}", range_events=400, lookback=9)
+            other = gather(log, survey, coding, tmp_path / f"ray-{number}", range_events=400, lookback=9, engine=engine)
             assert same(one, other)
             assert len(one) > 17, "users, and visitors before their sign-in"
 
 
 def same(one: Histories, other: Histories) -> bool:
     columns = [(getattr(one.events, name), getattr(other.events, name)) for name in HISTORY]
-    columns += [(one.start, other.start), (one.asked_from, other.asked_from), (one.adopted_at, other.adopted_at)]
+    columns += [(getattr(one.adoption, name), getattr(other.adoption, name)) for name in ADOPTION]
+    columns += [(one.start, other.start), (one.asked_from, other.asked_from)]
     return one.shopper.equals(other.shopper) and all(a.tobytes() == b.tobytes() for a, b in columns)
