@@ -6,7 +6,8 @@ Complete Journey (the demo's retailer) and a made-up year of events (`tests/benc
 fresh process. `peak_gib` is the largest resident memory that the operating system saw of that process (ru_maxrss);
 beside it, what was sampled every tenth of a second. Rows per second are from the source's first chunk to the committed
 log, the drawing of made-up rows included; what that alone takes is measured before (`drawn_per_s`). Then a further
-day's part is added (`day_s`), and the same parts are offered once more (`again_s`).
+day's part is added (`day_s`), the same parts are offered once more (`again_s`), and the log is turned into training
+batches (`sequences`); `peak_gib` is the largest of all these processes.
 """
 
 import argparse
@@ -32,12 +33,6 @@ from recsys.log.writer import write_log
 from recsys.protocols import Source
 from tests.benchmark.report import report
 from tests.benchmark.synthetic_log import SyntheticLog
-
-Measure = Callable[[Path], Mapping[str, object]]
-"""Does something with a log that was just ingested, in the same process; its figures join the result."""
-
-AFTERWARDS: list[Measure] = []
-"""What else is measured on the synthetic log, in this order."""
 
 _GIB = 1 << 30
 _DRAWN_PARTS = 8
@@ -113,9 +108,17 @@ def _synthetic(rows: int, folder: Path) -> dict[str, Any]:
     figures["day_s"] = _seconds(lambda: write_log(longer, folder / "log"))
     figures["again_s"] = _seconds(lambda: write_log(longer, folder / "log"))
     figures["unaccounted_rows"] += _unaccounted(EventLog(folder / "log").summary)
-    for measure in AFTERWARDS:
-        figures |= measure(folder / "log")
-    return {**figures, "peak_gib": _peak_gib()}
+    figures["sequences"] = _sequences(folder / "log")
+    return {**figures, "peak_gib": max(_peak_gib(), figures["sequences"]["peak_gib"])}
+
+
+def _sequences(log: Path) -> dict[str, Any]:
+    """What `tests/benchmark/sequences.py` measures on the log, in a further process."""
+    command = [sys.executable, "-m", "tests.benchmark.sequences", str(log)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    print(printed, file=sys.stderr)
+    figures: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return figures
 
 
 def _complete_journey(_: int, folder: Path) -> dict[str, Any]:

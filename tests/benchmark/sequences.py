@@ -4,7 +4,8 @@
 
 LOG is a log folder; `python -m tests.benchmark.ingest` runs this on the log it has written. A fresh process surveys the
 log, gathers the histories, writes the training stream with the default features, cuts windows and reads batches for ten
-seconds. Peak memory is the process's own maximum, pages of mapped files included.
+seconds. Peak memory is the process's own maximum, pages of mapped files included. A whole training needs more: its
+statistics of the crowd hold the log's interactions in memory.
 """
 
 import argparse
