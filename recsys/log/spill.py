@@ -17,8 +17,8 @@ import pyarrow.ipc as ipc
 
 from recsys.log.disk import writing
 
-RUN_BYTES = 128 << 20
-_BATCH_ROWS = 1 << 14
+RUN_BYTES = 64 << 20
+_BATCH_ROWS = 1 << 13
 _COUNTABLE = 1 << 16
 _INDEX = ".index.npy"
 
@@ -108,12 +108,13 @@ class Spill:
 
     Args:
         folder: where the runs go; made if missing.
-        run_bytes: how much is collected before a run is written; about four times as much is held in memory.
+        run_bytes: how much is collected before a run is written, `RUN_BYTES` if None; about four times as much is
+            held in memory.
     """
 
-    def __init__(self, folder: Path, *, run_bytes: int = RUN_BYTES) -> None:
+    def __init__(self, folder: Path, *, run_bytes: int | None = None) -> None:
         self._folder = folder
-        self._run_bytes = run_bytes
+        self._run_bytes = run_bytes or RUN_BYTES
         self._tables: list[pa.Table] = []
         self._keys: list[np.ndarray] = []
         self._bytes = 0
