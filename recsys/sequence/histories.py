@@ -113,6 +113,10 @@ class Histories:
     def __getitem__(self, number: int) -> History:
         return self.events[int(self.start[number]) : int(self.start[number + 1])]
 
+    def columns(self) -> list[np.ndarray]:
+        """Every array of E rows."""
+        return [getattr(rows, name) for rows in (self.events, self.adoption) for name in rows.__dataclass_fields__]
+
     def sequences(self, first: int, last: int) -> "Histories":
         """The sequences [first, last)."""
         rows = slice(int(self.start[first]), int(self.start[last]))

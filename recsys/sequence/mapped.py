@@ -1,9 +1,10 @@
 """Columns in files that are mapped into memory when read: larger than memory, shared by processes, nothing to parse."""
 
 import json
+import mmap
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -81,6 +82,21 @@ def mapped_columns(folder: Path) -> dict[str, np.ndarray]:
             # A plain array over the mapping: it answers small slices several times faster than numpy's memmap class.
             columns[name] = np.asarray(np.memmap(folder / f"{name}.bin", kind, mode="c", shape=shape))
     return columns
+
+
+def let_go(columns: Iterable[np.ndarray]) -> None:
+    """Give the memory of mapped columns back to the system; what is read again comes from the files again.
+
+    Whoever has walked through mapped columns once calls this, so that they are not counted as this process's memory for
+    the rest of its life. Arrays in plain memory are left as they are, and so is everything where the system cannot.
+    """
+    advice = getattr(mmap, "MADV_DONTNEED", None)
+    for values in columns:
+        mapped = values
+        while isinstance(mapped.base, np.ndarray):
+            mapped = mapped.base
+        if advice is not None and isinstance(mapped.base, mmap.mmap):
+            mapped.base.madvise(advice)
 
 
 def kept_folder(folder: Path, write: Callable[[Path], None], *, keep: int = 3) -> Path:

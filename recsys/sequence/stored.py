@@ -8,7 +8,7 @@ import numpy as np
 from recsys.feature.spec import FeatureSpec
 from recsys.protocols import Target
 from recsys.sequence.histories import Histories
-from recsys.sequence.mapped import ColumnWriter, kept_folder, mapped_columns
+from recsys.sequence.mapped import ColumnWriter, kept_folder, let_go, mapped_columns
 from recsys.sequence.stream import TokenStream, training_stream
 
 PIECE_EVENTS = 1_000_000
@@ -39,6 +39,7 @@ def stored_stream(
                 columns.append({f"{_FEATURE}{name}": values for name, values in stream.features.items()})
                 columns.append({"length": length[length > 0], "asked_from": piece.asked_from[length > 0]})
                 moments += int(stream.moment[-1]) + 1
+                let_go(histories.columns())
 
     columns = mapped_columns(kept_folder(folder, write))
     if not columns:
