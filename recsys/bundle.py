@@ -35,7 +35,7 @@ from recsys.errors import BundleError, RecsysError
 from recsys.feature.spec import FeatureSpec
 from recsys.feature.statistics import Statistics
 from recsys.recommender import Recommender
-from recsys.registry import construct, path_of
+from recsys.registry import construct, described
 from recsys.retrieval.blend import Blend
 from recsys.retrieval.index.flat import pin_threads
 from recsys.retrieval.repurchase import Repurchase
@@ -135,21 +135,17 @@ def _spec(recommender: Recommender) -> dict[str, Any]:
     encoder, index, policy, blend = recommender.encoder, recommender.index, recommender.policy, recommender.blend
     return {
         "format": FORMAT,
-        "encoder": _described(encoder),
+        "encoder": described(encoder),
         "features": recommender.features.to_json(),
-        "index": _described(index),
-        "policy": {**_described(policy), "repurchase": policy.repurchase is not None},
-        "sources": [_described(source) for source in blend.sources],
+        "index": described(index),
+        "policy": {**described(policy), "repurchase": policy.repurchase is not None},
+        "sources": [described(source) for source in blend.sources],
         "weights": {str(knowledge): dict(weights) for knowledge, weights in blend.weights.items()},
         "depth": blend.depth,
         "items": recommender.catalogue.size - 1,
         "data_end": recommender.data_end,
         "facts": dict(recommender.facts),
     }
-
-
-def _described(part: Any) -> dict[str, Any]:
-    return {"class": path_of(type(part)), "settings": dict(part.settings())}
 
 
 def _arrays(recommender: Recommender) -> dict[str, np.ndarray]:

@@ -14,15 +14,18 @@ if TYPE_CHECKING:
     import torch
 
     from recsys.data.chunk import SourcePart
+    from recsys.feature.spec import FeatureSpec
     from recsys.retrieval.repurchase import Repurchase
     from recsys.sampler.negatives import Negatives
     from recsys.sequence.batch import SequenceBatch
     from recsys.sequence.histories import Histories
+    from recsys.similarity.module import SimilarityModule
     from recsys.slate import Candidates, Choice, Reason
     from recsys.split.cut import Cut
     from recsys.state import ShopperState
+    from recsys.tower.module import TowerModule
 
-VectorsOf = Callable[["torch.Tensor"], "torch.Tensor"]
+VectorsOf = Callable[["torch.Tensor | None"], "torch.Tensor"]
 
 
 class Source(Protocol):
@@ -116,16 +119,39 @@ class Encoder(Protocol):
         ...
 
 
-class Sampler(Protocol):
-    """Draws the negatives that a whole batch shares."""
+class ItemTower(Protocol):
+    """Says where item vectors come from; plain settings, from which the module is built when the data is known."""
 
-    def draw(self, count: int, generator: "torch.Generator") -> "Negatives":
-        """`count` negatives with the log of their sampling probability."""
+    def build(self, *, items: int, dim: int, features: "FeatureSpec") -> "TowerModule":
+        """The module for V = `items`."""
+        ...
+
+
+class Similarity(Protocol):
+    """Says how queries and items are compared, so that a plain inner-product index gives the whole score."""
+
+    def build(self, *, items: int, dim: int) -> "SimilarityModule":
+        """The module for V = `items` and hidden states of size `dim`."""
+        ...
+
+
+class Sampler(Protocol):
+    """Draws the negatives that a whole batch shares.
+
+    Made with `popularity=`, how often each index [V] was taken in what is learnt from (index 0: never).
+    """
+
+    def draw(self, count: int, *, target: "torch.Tensor", generator: "torch.Generator") -> "Negatives":
+        """`count` negatives with the log of their sampling probability; `target` [P] are the batch's own targets. All
+        lie on the generator's device."""
         ...
 
 
 class Loss(Protocol):
-    """Tells how wrong the query vectors are about their targets."""
+    """Tells how wrong the query vectors are about their targets.
+
+    `negatives` is how many it wants drawn; 0 where it reads the whole catalogue.
+    """
 
     negatives: int
 
@@ -136,7 +162,8 @@ class Loss(Protocol):
         vectors_of: "VectorsOf",
         negatives: "Negatives",
     ) -> "torch.Tensor":
-        """Mean loss over the P pairs of the batch; a scalar. `query` [Q, D], `vectors_of` items [N] -> [N, D]."""
+        """Mean loss over the P pairs of the batch; a scalar. `query` [Q, D], `vectors_of` items [N] -> [N, D],
+        None -> [V, D]."""
         ...
 
 

@@ -94,16 +94,21 @@ def _trained(
         asked_from=asked_from,
         device=trainer.batches_on,
     )
-    encoder = recipe.model(items=dataset.catalogue.size, features=features)
-    insist_registered(encoder, recipe.index, recipe.policy(), *recipe.retrieval.sources)
+    encoder = recipe.model(
+        items=dataset.catalogue.size, features=features, tower=recipe.tower, similarity=recipe.similarity
+    )
+    insist_registered(
+        encoder, recipe.tower, recipe.similarity, recipe.index, recipe.policy(), *recipe.retrieval.sources
+    )
     taken = np.bincount(stream.item, minlength=dataset.catalogue.size)
     taken[0] = 0  # query tokens
-    encoder.prime(torch.from_numpy(taken).float())
+    popularity = torch.from_numpy(taken).float()
+    encoder.prime(popularity)
 
     def quality() -> float:
         return evaluate(validation, encoder_ranker(encoder, features), draws=0).ndcg10 if validation else 0.0
 
-    sampler = recipe.sampler(items=dataset.catalogue.size - 1)
+    sampler = recipe.sampler(popularity=popularity)
     with ConsoleWatch(console, tracker, quality, "NDCG@10") as watch:
         training = trainer.fit(encoder, loader, loss=recipe.loss, sampler=sampler, seed=recipe.seed, watch=watch)
     return encoder, training

@@ -10,7 +10,7 @@ from recsys.errors import ConfigError
 from recsys.feature.spec import FeatureSpec
 from recsys.log.engine import Engine
 from recsys.log.writer import log_folder
-from recsys.protocols import Encoder, Index, Loss, Policy, Sampler, Source, Split, Target
+from recsys.protocols import Encoder, Index, ItemTower, Loss, Policy, Sampler, Similarity, Source, Split, Target
 from recsys.retrieval.blend import Blend
 from training.protocols import Tracker, Trainer
 
@@ -29,6 +29,8 @@ class Recipe:
     split: Split
     target: Target
     model: Callable[..., Encoder]
+    tower: ItemTower
+    similarity: Similarity
     loss: Loss
     sampler: Callable[..., Sampler]
     index: Index

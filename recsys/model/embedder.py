@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from recsys.event import EventType
 from recsys.feature.spec import FeatureSpec
 from recsys.sequence.batch import SequenceBatch
+from recsys.tower.module import TowerModule
 
 _SMALL = 256
 
@@ -49,24 +50,31 @@ class FeatureEmbedder(nn.Module):
 
 
 class EventEmbedder(nn.Module):
-    """Item, type, place in the sequence and features of every token, summed, [B, L] -> [B, L, D]."""
+    """Item, type, place in the sequence and features of every token, summed, [B, L] -> [B, L, D].
 
-    def __init__(self, *, items: int, dim: int, features: FeatureSpec) -> None:
+    Args:
+        tower: module that gives item vectors; events are read with the vectors that items are found with.
+        dim: D.
+        features: what the events carry.
+        positions: whether each moment's place in the sequence is told.
+    """
+
+    def __init__(self, *, tower: TowerModule, dim: int, features: FeatureSpec, positions: bool = True) -> None:
         super().__init__()
-        self.item = nn.Embedding(items, dim, padding_idx=0)
-        self.position = nn.Embedding(features.max_length + 1, dim)
+        self.tower = tower
+        self._scale = dim**0.5
+        self.position = nn.Embedding(features.max_length + 1, dim) if positions else None
         self.event_type = nn.Embedding(max(t.code for t in EventType) + 1, dim)
         self.query = nn.Parameter(torch.zeros(dim))
         self.features = FeatureEmbedder(features=features, dim=dim)
-        for weight in (self.position.weight, self.event_type.weight):
-            nn.init.normal_(weight, std=0.02)
-        nn.init.normal_(self.item.weight, std=0.1)
-        with torch.no_grad():
-            self.item.weight[0] = 0
+        for table in (self.position, self.event_type):
+            if table is not None:
+                nn.init.normal_(table.weight, std=0.02)
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        hidden: Tensor = self.item(batch.item) * self.item.embedding_dim**0.5
-        hidden = hidden + self.position(batch.position.clamp(max=self.position.num_embeddings - 1))
+        hidden = self.tower(batch.item) * self._scale
+        if self.position is not None:
+            hidden = hidden + self.position(batch.position.clamp(max=self.position.num_embeddings - 1))
         hidden = hidden + self.event_type(batch.type) + batch.is_query[..., None] * self.query
         summed: Tensor = hidden + self.features(batch)
         return summed

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from recsys.errors import ConfigError
 from recsys.feature.spec import FeatureSpec
-from recsys.model.embedder import EventEmbedder
+from recsys.model.encoder import SequenceEncoder, visible
+from recsys.protocols import ItemTower, Similarity
 from recsys.registry import registered
 from recsys.sequence.batch import SequenceBatch
 
@@ -45,14 +46,26 @@ class Block(nn.Module):
         return out
 
 
-@registered
-class SASRec(nn.Module):
-    """Queries from histories; items are ranked by inner product plus a popularity term of their own.
+class Trunk(nn.Module):
+    """Blocks one after the other, masked by time."""
 
-    Vectors have one component more than `dim`: the item's popularity (its log share at first, then learnt), met by a
-    constant one in the query, so that a plain inner-product index gives the whole score. Value and output
-    projections start as identities: the untrained model already averages what the shopper took, which on logs full of
-    repeats is worth about half of the first epochs.
+    def __init__(self, *, dim: int, blocks: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ConfigError(f"model.dim={dim} cannot be split into model.heads={heads}; choose a divisor of dim")
+        self.blocks = nn.ModuleList(Block(dim=dim, heads=heads, dropout=dropout) for _ in range(blocks))
+
+    def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
+        mask = visible(batch)
+        for block in self.blocks:
+            hidden = block(hidden, mask)
+        return hidden
+
+
+@registered
+class SASRec(SequenceEncoder):
+    """Value and output projections start as identities: the untrained model already averages what the shopper took,
+    which on logs full of repeats is worth about half of the first epochs.
 
     Args:
         items: V, catalogue size with index 0.
@@ -61,6 +74,7 @@ class SASRec(nn.Module):
         blocks: number of attention blocks.
         heads: attention heads; must divide `dim`.
         dropout: on embeddings and block outputs.
+        tower, similarity: see `SequenceEncoder`.
     """
 
     def __init__(
@@ -72,39 +86,11 @@ class SASRec(nn.Module):
         blocks: int = 2,
         heads: int = 2,
         dropout: float = 0.2,
+        tower: ItemTower | None = None,
+        similarity: Similarity | None = None,
     ) -> None:
-        super().__init__()
-        if dim % heads:
-            raise ConfigError(f"model.dim={dim} cannot be split into model.heads={heads}; choose a divisor of dim")
-        self._settings = {"dim": dim, "blocks": blocks, "heads": heads, "dropout": dropout}
-        self.vector_size = dim + 1
-        self.embedder = EventEmbedder(items=items, dim=dim, features=features)
-        self.blocks = nn.ModuleList(Block(dim=dim, heads=heads, dropout=dropout) for _ in range(blocks))
-        self.norm = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
-        self.popularity = nn.Parameter(torch.zeros(items))
-
-    def forward(self, batch: SequenceBatch) -> Tensor:
-        """Query vectors [Q, D]."""
-        hidden = self.dropout(self.embedder(batch))
-        mask = None if batch.ordered else batch.attention_mask()
-        for block in self.blocks:
-            hidden = block(hidden, mask)
-        query = self.norm(hidden.flatten(0, 1)[batch.query])
-        return torch.cat([query, torch.ones_like(query[:, :1])], dim=-1)
-
-    def item_vectors(self, item: Tensor | None = None) -> Tensor:
-        """Vectors of `item` [N] -> [N, D], or of the catalogue [V, D]."""
-        if item is None:
-            return torch.cat([self.embedder.item.weight, self.popularity[:, None]], dim=-1)
-        return torch.cat([self.embedder.item(item), self.popularity[item][:, None]], dim=-1)
-
-    def prime(self, popularity: Tensor) -> None:
-        """Start from the log share of each item [V], smoothed by half an interaction."""
-        share = (popularity + 0.5) / (popularity.sum() + 0.5 * len(popularity))
-        with torch.no_grad():
-            self.popularity.copy_(torch.log(share * len(popularity)))
-
-    def settings(self) -> dict[str, float]:
-        """Constructor arguments, for the bundle."""
-        return dict(self._settings)
+        trunk = Trunk(dim=dim, blocks=blocks, heads=heads, dropout=dropout)
+        super().__init__(
+            trunk, items=items, features=features, dim=dim, dropout=dropout, tower=tower, similarity=similarity,
+            blocks=blocks, heads=heads,
+        )  # fmt: skip

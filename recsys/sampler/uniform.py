@@ -1,21 +1,25 @@
 """Uniform negatives: every item of the catalogue is equally likely."""
 
 import math
-from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from recsys.sampler.negatives import Negatives
 
 
-@dataclass(frozen=True, slots=True)
 class UniformSampler:
-    """Draws with replacement from 1..items."""
+    """Draws with replacement from all indices but 0.
 
-    items: int
+    Args:
+        popularity: how often each index [V] was taken; only V matters here.
+    """
 
-    def draw(self, count: int, generator: torch.Generator) -> Negatives:
-        """`count` negatives [N] on the generator's device."""
-        drawn = torch.randint(1, self.items + 1, (count,), generator=generator, device=generator.device)
-        log_q = torch.full((count,), -math.log(self.items), device=generator.device)
+    def __init__(self, *, popularity: Tensor) -> None:
+        self._items = len(popularity) - 1
+
+    def draw(self, count: int, *, target: Tensor, generator: torch.Generator) -> Negatives:
+        """`count` negatives [N]; the batch's own targets play no part."""
+        drawn = torch.randint(1, self._items + 1, (count,), generator=generator, device=generator.device)
+        log_q = torch.full((count,), -math.log(self._items), device=generator.device)
         return Negatives(drawn, log_q)

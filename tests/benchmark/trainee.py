@@ -53,7 +53,7 @@ class Trainee:
         torch.manual_seed(0)
         self._encoder = SASRec(items=items, features=features, dim=DIM, blocks=BLOCKS, heads=2, dropout=0.2)
         self._loss = SampledSoftmax(negatives=NEGATIVES)
-        self._sampler = UniformSampler(items - 1)
+        self._sampler = UniformSampler(popularity=torch.ones(items))
         self._optimizer = torch.optim.Adam(self._encoder.parameters(), lr=1e-3, fused=True)
         self._generator = torch.Generator().manual_seed(0)
         self._batches = endless(loader)
@@ -63,7 +63,7 @@ class Trainee:
         tokens, began = 0, time.perf_counter()
         while time.perf_counter() - began < seconds:
             batch = next(self._batches)
-            negatives = self._sampler.draw(NEGATIVES, self._generator)
+            negatives = self._sampler.draw(NEGATIVES, target=batch.pair_target, generator=self._generator)
             value = self._loss(self._encoder(batch), batch, self._encoder.item_vectors, negatives)
             self._optimizer.zero_grad(set_to_none=True)
             value.backward()

@@ -100,8 +100,9 @@ def model_is_usable(factory: Any, _: Path) -> None:
 
 
 def sampler_is_usable(factory: Any, _: Path) -> None:
-    sampler: Sampler = factory(items=5)
-    assert sampler.draw(3, torch.Generator()).item.shape == (3,)
+    sampler: Sampler = factory(popularity=torch.tensor([0.0, 3.0, 2.0, 1.0, 1.0]))
+    drawn = sampler.draw(3, target=torch.tensor([1, 2]), generator=torch.Generator())
+    assert drawn.item.shape == drawn.log_q.shape == (3,)
 
 
 def policy_is_usable(factory: Any, _: Path) -> None:

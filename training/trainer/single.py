@@ -132,7 +132,7 @@ def _step(
     clip_norm: float,
 ) -> float:
     """One update; the loss before it."""
-    negatives = sampler.draw(loss.negatives, generator)
+    negatives = sampler.draw(loss.negatives, target=batch.pair_target, generator=generator)
     value = loss(encoder(batch), batch, encoder.item_vectors, negatives)
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(value)

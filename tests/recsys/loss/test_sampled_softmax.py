@@ -80,7 +80,8 @@ def test_many_uniform_negatives_come_near_the_full_softmax() -> None:
     torch.manual_seed(0)
     query, table = torch.randn(3, DIM), torch.randn(501, DIM)
     full = torch.nn.functional.cross_entropy(query @ table[1:].T, torch.tensor([0, 4, 7]))
-    negatives = UniformSampler(items=500).draw(100_000, torch.Generator().manual_seed(0))
+    sampler = UniformSampler(popularity=torch.ones(501))
+    negatives = sampler.draw(100_000, target=torch.tensor([1]), generator=torch.Generator().manual_seed(0))
     value = SampledSoftmax()(query, batch_of([[1], [5], [8]]), lambda item: table[item], negatives)
     assert float(value) == pytest.approx(float(full), rel=0.01)
 

@@ -3,9 +3,11 @@
 import torch
 
 from recsys.event import EventType
+from recsys.feature.spec import FeatureSpec
 from recsys.model.embedder import EventEmbedder, FeatureEmbedder
 from recsys.sequence.question import question_batch
 from recsys.state import ShopperState
+from recsys.tower.id import Id
 from tests.recsys.sequence.random_logs import ITEMS, Happening, context_of, everything_on, history_of
 
 SPEC = everything_on(max_length=9, memory=99)
@@ -14,6 +16,10 @@ EVENTS = [
     Happening(2, 2, EventType.VIEW, 1.0, 3.0, 3.0, 3, 0, -1, (0, 0)),
 ]
 BATCH = question_batch([ShopperState(history_of(EVENTS), context_of(SPEC, EVENTS, 4))], SPEC)
+
+
+def embedder_of(features: FeatureSpec) -> EventEmbedder:
+    return EventEmbedder(tower=Id().build(items=ITEMS, dim=4, features=features), dim=4, features=features)
 
 
 def test_features_are_summed_one_vector_for_each_class() -> None:
@@ -40,13 +46,13 @@ def test_no_word_is_no_vector() -> None:
 
 def test_without_features_a_token_is_its_item_type_and_place() -> None:
     plain = everything_on(token=(), max_length=9)
-    assert EventEmbedder(items=ITEMS, dim=4, features=plain)(BATCH).shape == (1, 3, 4)
+    assert embedder_of(plain)(BATCH).shape == (1, 3, 4)
     assert not list(FeatureEmbedder(features=plain, dim=4).large)
 
 
 def test_every_feature_changes_what_is_read() -> None:
     torch.manual_seed(0)
-    embedder = EventEmbedder(items=ITEMS, dim=4, features=SPEC)
+    embedder = embedder_of(SPEC)
     before = embedder(BATCH)
     for name, values in BATCH.features.items():
         changed = {**BATCH.features, name: torch.where(values == 0, 1, 0)}

@@ -104,5 +104,5 @@ def test_the_vector_of_padding_is_never_trained() -> None:
     encoder = untrained().train()
     batch = question_batch([shopper([(1, 1)])], spec())
     (encoder(batch) @ encoder.item_vectors().T).sum().backward()
-    assert encoder.embedder.item.weight.grad is not None
-    assert not encoder.embedder.item.weight[0].any()
+    assert encoder.embedder.tower.table.weight.grad is not None
+    assert not encoder.embedder.tower.table.weight[0].any()

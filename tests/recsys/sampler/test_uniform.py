@@ -4,23 +4,29 @@ import math
 
 import torch
 
+from recsys.sampler.negatives import Negatives
 from recsys.sampler.uniform import UniformSampler
 
 
+def drawn(count: int, *, items: int, seed: int = 0) -> Negatives:
+    sampler = UniformSampler(popularity=torch.ones(items + 1))
+    return sampler.draw(count, target=torch.tensor([1]), generator=torch.Generator().manual_seed(seed))
+
+
 def test_every_item_is_drawn_about_as_often_and_padding_never() -> None:
-    drawn = UniformSampler(items=4).draw(40_000, torch.Generator().manual_seed(0)).item
-    share = torch.bincount(drawn, minlength=5) / len(drawn)
+    item = drawn(40_000, items=4).item
+    share = torch.bincount(item, minlength=5) / len(item)
     assert share[0] == 0
     assert bool(((share[1:] - 0.25).abs() < 0.01).all())
 
 
 def test_the_log_of_the_chance_comes_along() -> None:
-    negatives = UniformSampler(items=8).draw(3, torch.Generator().manual_seed(0))
+    negatives = drawn(3, items=8)
     torch.testing.assert_close(negatives.log_q, torch.full((3,), -math.log(8)))
 
 
 def test_the_generator_alone_decides() -> None:
     def draw(seed: int) -> list[int]:
-        return UniformSampler(items=1000).draw(5, torch.Generator().manual_seed(seed)).item.tolist()
+        return drawn(5, items=1000, seed=seed).item.tolist()
 
     assert draw(1) == draw(1) != draw(2)

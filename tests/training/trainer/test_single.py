@@ -15,6 +15,7 @@ from tests.recsys.by_hand import histories, spec
 from training.trainer.single import SingleTrainer, device_of
 
 ITEMS = 9
+UNIFORM = UniformSampler(popularity=torch.ones(ITEMS))
 
 
 @dataclass
@@ -52,7 +53,12 @@ def fitted(watch: Notes, **settings: object) -> tuple[SASRec, dict[str, float]]:
     encoder = SASRec(items=ITEMS, features=spec(), dim=8, blocks=1, dropout=0.0)
     trainer = SingleTrainer(**{"batch_tokens": 60, "device": "cpu", "learning_rate": 0.02, **settings})  # type: ignore[arg-type]
     measured = trainer.fit(
-        encoder, loader(), loss=SampledSoftmax(32), sampler=UniformSampler(ITEMS - 1), seed=0, watch=watch
+        encoder,
+        loader(),
+        loss=SampledSoftmax(32),
+        sampler=UNIFORM,
+        seed=0,
+        watch=watch,
     )
     return encoder, dict(measured)
 
@@ -103,7 +109,12 @@ def test_a_loss_that_is_no_number_stops_the_training_with_the_remedy() -> None:
     encoder = SASRec(items=ITEMS, features=spec(), dim=8, blocks=1)
     with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1, batch 1; lower trainer\.learning_rate"):
         SingleTrainer(device="cpu").fit(
-            encoder, loader(), loss=Broken(), sampler=UniformSampler(ITEMS - 1), seed=0, watch=Notes()
+            encoder,
+            loader(),
+            loss=Broken(),
+            sampler=UNIFORM,
+            seed=0,
+            watch=Notes(),
         )
 
 

@@ -1,0 +1,84 @@
+"""What all encoders share: events in, a trunk between, query vectors out in the space of the item vectors."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from recsys.feature.spec import FeatureSpec
+from recsys.model.embedder import EventEmbedder
+from recsys.protocols import ItemTower, Similarity
+from recsys.sequence.batch import SequenceBatch
+from recsys.similarity.dot import Dot
+from recsys.tower.id import Id
+
+
+class SequenceEncoder(nn.Module):
+    """A trunk between the one embedder of events and the similarity of queries and items.
+
+    Args:
+        trunk: hidden states [B, L, dim] and the batch -> hidden states [B, L, dim]; sees the past only.
+        items: V, catalogue size with index 0.
+        features: what the events carry.
+        dim: size of hidden states.
+        dropout: on the embedded events.
+        tower: where item vectors come from; an own vector for each item if None. Events are read with the same vectors.
+        similarity: how queries and items are compared; the inner product if None.
+        positions: whether the embedder tells each moment's place in the sequence.
+        settings: further constructor arguments of the encoder, for the bundle.
+    """
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        *,
+        items: int,
+        features: FeatureSpec,
+        dim: int,
+        dropout: float,
+        tower: ItemTower | None,
+        similarity: Similarity | None,
+        positions: bool = True,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        tower, similarity = tower or Id(), similarity or Dot()
+        self._settings = {**settings, "dim": dim, "dropout": dropout, "tower": tower, "similarity": similarity}
+        self.embedder = EventEmbedder(
+            tower=tower.build(items=items, dim=dim, features=features),
+            dim=dim,
+            features=features,
+            positions=positions,
+        )
+        self.trunk = trunk
+        self.norm = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+        self.similarity = similarity.build(items=items, dim=dim)
+        self.vector_size: int = self.similarity.vector_size
+
+    def states(self, batch: SequenceBatch) -> Tensor:
+        """Hidden states at the queries [Q, dim]: what the shopper is after, before it is compared with items."""
+        hidden = self.trunk(self.dropout(self.embedder(batch)), batch)
+        state: Tensor = self.norm(hidden.flatten(0, 1)[batch.query])
+        return state
+
+    def forward(self, batch: SequenceBatch) -> Tensor:
+        """Query vectors [Q, D]."""
+        return self.similarity.query(self.states(batch))
+
+    def item_vectors(self, item: Tensor | None = None) -> Tensor:
+        """Vectors of `item` [N] -> [N, D], or of the catalogue [V, D]."""
+        return self.similarity.item(self.embedder.tower(item), item)
+
+    def prime(self, popularity: Tensor) -> None:
+        """Tell how often each item was taken in what is learnt from [V]."""
+        self.embedder.tower.prime(popularity)
+        self.similarity.prime(popularity)
+
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments, for the bundle."""
+        return dict(self._settings)
+
+
+def visible(batch: SequenceBatch) -> Tensor | None:
+    """The attention mask [B, 1, L, L], or None where a plain causal one is exact."""
+    return None if batch.ordered else batch.attention_mask()
