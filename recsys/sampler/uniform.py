@@ -1,4 +1,4 @@
-"""Uniform negatives: every item of the catalogue is equally likely."""
+"""Uniform negatives: every item of the catalogue is equally likely, also one that was never taken."""
 
 import math
 
@@ -22,4 +22,4 @@ class UniformSampler:
         """`count` negatives [N]; the batch's own targets play no part."""
         drawn = torch.randint(1, self._items + 1, (count,), generator=generator, device=generator.device)
         log_q = torch.full((count,), -math.log(self._items), device=generator.device)
-        return Negatives(drawn, log_q)
+        return Negatives(drawn, log_q, self._items)

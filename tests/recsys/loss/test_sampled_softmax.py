@@ -1,4 +1,4 @@
-"""Sampled softmax against its definition, one pair after the other in float64."""
+"""Sampled softmax against its definition, one pair after the other in doubles."""
 
 import math
 
@@ -8,100 +8,97 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from recsys.errors import ConfigError
+from recsys.loss.full_softmax import FullSoftmax
 from recsys.loss.sampled_softmax import SampledSoftmax
-from recsys.sampler.negatives import Negatives
+from recsys.sampler.mixed import MixedSampler
+from recsys.sampler.popularity import PopularitySampler
 from recsys.sampler.uniform import UniformSampler
-from recsys.sequence.batch import SequenceBatch
-from recsys.sequence.loader import Loader
-from tests.recsys.by_hand import histories, spec
-
-ITEMS, DIM = 9, 4
-
-
-def batch_of(baskets: list[list[int]]) -> SequenceBatch:
-    """One shopper a basket: query q asks for the items of basket q."""
-    loader = Loader.of(
-        histories(*([(item, 1) for item in basket] for basket in baskets)), spec(), batch_tokens=9_999, context=9
-    )
-    batch = loader.load(torch.arange(len(baskets)).numpy())
-    assert batch.pair_target.tolist() == [item for basket in baskets for item in basket]
-    return batch
+from tests.recsys.loss.cases import (
+    BASKETS,
+    DIM,
+    DRAWN,
+    ITEMS,
+    Baskets,
+    Case,
+    batch_of,
+    drawn,
+    gradients_are_numeric,
+    reading,
+)
 
 
-def negatives_of(item: Tensor, chance: Tensor) -> Negatives:
-    log_q = chance.log()
-    return Negatives(item, log_q[item])
-
-
-def by_definition(query: Tensor, table: Tensor, baskets: list[list[int]], item: list[int], chance: Tensor) -> float:
+def by_definition(case: Case, item: list[int], chance: Tensor, correction: float) -> float:
     losses = []
-    for vector, basket in zip(query.double(), baskets, strict=True):
-        noise = sum(
-            math.exp(float(vector @ table[n].double())) / (len(item) * float(chance[n]))
+    for query, target in case.pairs():
+        noise = math.fsum(
+            math.exp(case.score(query, n)) / (len(item) * float(chance[n])) ** correction
             for n in item
-            if n not in basket
+            if n not in case.baskets[query]
         )
-        for target in basket:
-            hit = math.exp(float(vector @ table[target].double()))
-            losses.append(-math.log(hit / (hit + noise)))
-    return sum(losses) / len(losses)
+        hit = math.exp(case.score(query, target))
+        losses.append(-math.log(hit / (hit + noise)))
+    return math.fsum(losses) / len(losses)
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    baskets=st.lists(st.lists(st.integers(1, ITEMS - 1), min_size=1, max_size=4, unique=True), min_size=1, max_size=4),
-    drawn=st.lists(st.integers(1, ITEMS - 1), min_size=1, max_size=12),
-    seed=st.integers(0, 999),
-)
+@given(baskets=BASKETS, item=DRAWN, seed=st.integers(0, 999), correction=st.sampled_from([0.0, 0.5, 1.0]))
 def test_the_loss_is_its_definition_with_log_q_and_without_accidental_hits(
-    baskets: list[list[int]], drawn: list[int], seed: int
+    baskets: Baskets, item: list[int], seed: int, correction: float
 ) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    query = torch.randn(len(baskets), DIM, generator=generator)
-    table = torch.randn(ITEMS, DIM, generator=generator)
-    chance = torch.rand(ITEMS, generator=generator) + 0.1
+    case = Case.random(baskets, seed=seed)
+    chance = torch.rand(ITEMS, generator=torch.Generator().manual_seed(seed)) + 0.1
     chance = chance / chance.sum()
-    negatives = negatives_of(torch.tensor(drawn), chance)
-    value = SampledSoftmax()(query, batch_of(baskets), lambda item: table[item], negatives)
-    assert float(value) == pytest.approx(by_definition(query, table, baskets, drawn, chance), abs=1e-4, rel=1e-4)
+    value = case.value(SampledSoftmax(correction=correction), drawn(item, chance))
+    assert value == pytest.approx(by_definition(case, item, chance, correction), abs=1e-4, rel=1e-4)
 
 
-def test_with_every_item_as_a_negative_it_is_the_full_softmax() -> None:
-    torch.manual_seed(0)
-    query, table = torch.randn(3, DIM), torch.randn(ITEMS, DIM)
-    everything = torch.arange(1, ITEMS)
-    negatives = negatives_of(everything, torch.full((ITEMS,), 1 / (ITEMS - 1)))
-    value = SampledSoftmax()(query, batch_of([[1], [5], [8]]), lambda item: table[item], negatives)
-    full = torch.nn.functional.cross_entropy(query @ table[1:].T, torch.tensor([0, 4, 7]))
-    torch.testing.assert_close(value, full)
-
-
-def test_many_uniform_negatives_come_near_the_full_softmax() -> None:
-    torch.manual_seed(0)
-    query, table = torch.randn(3, DIM), torch.randn(501, DIM)
-    full = torch.nn.functional.cross_entropy(query @ table[1:].T, torch.tensor([0, 4, 7]))
-    sampler = UniformSampler(popularity=torch.ones(501))
-    negatives = sampler.draw(100_000, target=torch.tensor([1]), generator=torch.Generator().manual_seed(0))
-    value = SampledSoftmax()(query, batch_of([[1], [5], [8]]), lambda item: table[item], negatives)
-    assert float(value) == pytest.approx(float(full), rel=0.01)
-
-
-def test_its_gradient_is_the_numeric_one() -> None:
-    torch.manual_seed(0)
-    query = torch.randn(2, DIM, dtype=torch.float64, requires_grad=True)
-    table = torch.randn(ITEMS, DIM, dtype=torch.float64, requires_grad=True)
-    batch = batch_of([[1, 3], [5]])
-    negatives = negatives_of(torch.tensor([3, 4, 4, 8]), torch.full((ITEMS,), 1 / (ITEMS - 1), dtype=torch.float64))
-    assert torch.autograd.gradcheck(
-        lambda q, t: SampledSoftmax()(q, batch, lambda item: t[item], negatives), (query, table)
+@settings(deadline=None, max_examples=30)
+@given(baskets=BASKETS, seed=st.integers(0, 999))
+def test_with_every_item_as_a_negative_once_it_is_the_full_softmax(baskets: Baskets, seed: int) -> None:
+    case = Case.random(baskets, seed=seed)
+    everything = drawn(range(1, ITEMS))
+    assert case.value(SampledSoftmax(), everything) == pytest.approx(
+        case.value(FullSoftmax(), drawn([])), rel=1e-5, abs=1e-5
     )
+
+
+SKEWED = torch.cat([torch.zeros(1), 1000 / torch.arange(1, 501)])
+SAMPLERS = {
+    "uniform": UniformSampler(popularity=SKEWED),
+    "popularity": PopularitySampler(popularity=SKEWED, alpha=0.5),
+    "mixed": MixedSampler(popularity=SKEWED, in_batch=0.5),
+    "mixed with popularity": MixedSampler(popularity=SKEWED, in_batch=0.3, alpha=0.75),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_many_negatives_come_near_the_full_softmax_whatever_the_sampler(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, table = torch.randn(3, DIM, generator=generator), torch.randn(501, DIM, generator=generator)
+    batch = batch_of([[1], [5], [8]])
+    asked = torch.multinomial(SKEWED, 200_000, replacement=True, generator=generator)
+    negatives = SAMPLERS[name].draw(100_000, target=asked, generator=generator)
+    sampled = SampledSoftmax()(query, batch, reading(table), negatives)
+    full = FullSoftmax()(query, batch, reading(table), negatives)
+    assert float(sampled) == pytest.approx(float(full), rel=0.01)
+
+
+@pytest.mark.parametrize("correction", [0.0, 1.0])
+def test_its_gradients_are_the_numeric_ones(correction: float) -> None:
+    loss = SampledSoftmax(correction=correction)
+    assert gradients_are_numeric(loss, [[1, 3], [5], [2]], drawn([3, 4, 4, 8]))
 
 
 def test_a_query_whose_negatives_all_are_its_targets_costs_nothing_and_breaks_nothing() -> None:
     query = torch.randn(1, DIM, requires_grad=True)
-    table = torch.randn(ITEMS, DIM)
-    negatives = negatives_of(torch.tensor([3, 3]), torch.full((ITEMS,), 1 / ITEMS))
-    value = SampledSoftmax()(query, batch_of([[3]]), lambda item: table[item], negatives)
+    value = SampledSoftmax()(query, batch_of([[3]]), reading(torch.randn(ITEMS, DIM)), drawn([3, 3]))
     value.backward()
     assert float(value.detach()) == 0.0
+    assert query.grad is not None
     assert torch.equal(query.grad, torch.zeros(1, DIM))
+
+
+def test_a_correction_beyond_the_whole_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"loss\.correction is 1\.5"):
+        SampledSoftmax(correction=1.5)

@@ -30,3 +30,8 @@ def test_the_generator_alone_decides() -> None:
         return drawn(5, items=1000, seed=seed).item.tolist()
 
     assert draw(1) == draw(1) != draw(2)
+
+
+def test_none_are_drawn_where_none_are_asked_for() -> None:
+    negatives = drawn(0, items=8)
+    assert (len(negatives.item), len(negatives.log_q), negatives.items) == (0, 0, 8)

@@ -1,0 +1,87 @@
+"""BPR-max: the target above the negatives, of which the highest ranked count most; the loss of the official GRU4Rec.
+
+Hidasi & Karatzoglou, "Recurrent neural networks with top-k gains for session-based recommendations" (CIKM 2018),
+https://arxiv.org/abs/1706.03847; the bound on the scores and the defaults after
+https://github.com/hidasib/GRU4Rec_PyTorch_Official.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn.functional import elu, log_softmax, logsigmoid
+
+from recsys.errors import ConfigError
+from recsys.loss.chunk import Contrast, Pull, contrasted, wide
+from recsys.loss.hits import accidental_hits
+from recsys.protocols import VectorsOf
+from recsys.sampler.negatives import Negatives
+from recsys.sequence.batch import SequenceBatch
+
+
+@dataclass(frozen=True, slots=True)
+class BPRMax:
+    """-log(sum of w s(r - r_n)) + regularisation * sum of w r_n^2, with w the softmax of the negatives' scores r_n.
+
+    s is the logistic function, r the target's score; both sums are over the negatives. Official GRU4Rec trains with the
+    other targets of the batch and 2,048 negatives by popularity^alpha: sampler=mixed. The negatives' log_q plays no
+    part.
+
+    Args:
+        negatives: how many are drawn, N, those of the batch counted.
+        regularisation: how strongly the negatives' scores are drawn to 0.
+        elu: scores below 0 are bent so that none falls below -elu (r = elu (e^score - 1)); 0 leaves them straight.
+        chunk_mib: see `recsys/loss/full_softmax.py`.
+    """
+
+    negatives: int = 2048
+    regularisation: float = 1.0
+    elu: float = 0.5
+    chunk_mib: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.regularisation < 0:
+            raise ConfigError(f"loss.regularisation is {self.regularisation}; give 0 (none) or more")
+        if self.elu < 0:
+            raise ConfigError(f"loss.elu is {self.elu}; give 0 (straight scores) or more")
+
+    def __call__(self, query: Tensor, batch: SequenceBatch, vectors_of: VectorsOf, negatives: Negatives) -> Tensor:
+        """Mean over the P pairs; `query` [Q, D], `vectors_of` items [N] -> [N, D]; a scalar.
+
+        A negative that is a target of the same query is left out for that query; a query without any costs nothing.
+        """
+        query, vectors, target = wide(query), wide(vectors_of(negatives.item)), wide(vectors_of(batch.pair_target))
+        positive = (query[batch.pair_query] * target).sum(-1)
+        hit_query, hit_place = accidental_hits(batch, negatives.item)
+        contrast = Contrast(owner=batch.pair_query, hit_query=hit_query, hit_place=hit_place, chunk_mib=self.chunk_mib)
+        cost = partial(_cost, regularisation=self.regularisation, bend=self.elu)
+        return contrasted(cost, query, vectors, positive, contrast=contrast)
+
+
+def _cost(scores: Tensor, positive: Tensor, owner: Tensor, *, regularisation: float, bend: float) -> Pull:
+    """As logarithms, since all s(r - r_n) may be too small for a float; rows are pairs, not queries, in between."""
+    out = scores.isneginf()
+    bent = (elu(scores, bend) if bend else scores.masked_fill(out, 0))[owner]
+    own = elu(positive, bend) if bend else positive
+    left_out = out[owner]
+    log_weight = log_softmax(bent.masked_fill(left_out, torch.finfo(scores.dtype).min), -1)
+    log_above = log_weight + logsigmoid(own[:, None] - bent)
+    log_sum = log_above.logsumexp(-1, keepdim=True)
+    weight = log_weight.exp().masked_fill_(left_out, 0)
+    share = (log_above - log_sum).exp_().masked_fill_(left_out, 0)
+    below = torch.sigmoid(own[:, None] - bent)
+    squares = (weight * bent * bent).sum(-1, keepdim=True)
+    alone = left_out.all(-1)
+
+    pull = weight - share * below + regularisation * weight * (bent * bent - squares + 2 * bent)
+    own_pull = -(share * (1 - below)).sum(-1)
+    if bend:
+        pull *= torch.where(bent > 0, 1, bent + bend)
+        own_pull *= torch.where(own > 0, 1, own + bend)
+    return Pull(
+        loss=-log_sum[:, 0].masked_fill(alone, 0).sum() + regularisation * squares.sum(),
+        scores=torch.zeros_like(scores).index_add_(0, owner, pull),
+        scale=scores.new_ones(len(scores), 1),
+        positive=own_pull,
+    )
