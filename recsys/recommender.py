@@ -13,6 +13,8 @@ from recsys.clock import MINUTE
 from recsys.errors import ConfigError, UnknownItemError
 from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
+from recsys.intent.intent import Intent, intents
+from recsys.intent.module import IntentModule
 from recsys.protocols import Encoder, Index, Policy
 from recsys.retrieval.blend import ENCODER, Blend, Blended
 from recsys.sequence.coding import Coding
@@ -32,6 +34,7 @@ class Recommender:
         model_version: digest of the bundle's manifest; "unsaved" before there is one.
         data_end: instant of the last event of the log it was made from.
         facts: what the bundle tells about its making (data, licence, cut-off, versions).
+        heads: what tells a shopper's intent, on the encoder's trunk; None where nothing was trained to.
     """
 
     catalogue: Catalogue
@@ -43,6 +46,7 @@ class Recommender:
     data_end: int
     model_version: str = "unsaved"
     facts: Mapping[str, Any] = field(default_factory=dict)
+    heads: IntentModule | None = None
 
     @classmethod
     def load(cls, bundle: Path | str, *, threads: int | None = None) -> "Recommender":
@@ -65,6 +69,10 @@ class Recommender:
         """Query vectors [B, D] float32 of shoppers [B], each at its own instant."""
         with torch.inference_mode():
             return self.encoder(question_batch(list(states), self.features)).numpy()
+
+    def intent(self, states: Sequence[ShopperState]) -> list[Intent]:
+        """What each shopper [B] is after, each at its own instant; without heads nothing is told."""
+        return intents(self.heads, self.encoder, states, self.features)
 
     def retrieve(self, states: Sequence[ShopperState]) -> list[Candidates]:
         """The encoder's candidates of each state; scores are the softmax over those retrieved."""

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 from recsys.errors import BundleError, ConfigError
 
-_ROOMS = tuple(f"recsys.{room}." for room in ("feature", "model", "tower", "similarity", "retrieval", "policy"))
+_ROOMS = tuple(
+    f"recsys.{room}." for room in ("feature", "model", "tower", "similarity", "retrieval", "policy", "intent")
+)
 _REGISTERED: dict[str, type] = {}
 
 T = TypeVar("T", bound=type)

@@ -4,7 +4,7 @@ Shapes: B sequences, L tokens, Q queries, P pairs of a query and one of its targ
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +31,7 @@ class SequenceBatch:
         pair_query: for every pair its query, [P] int64 into Q, ascending.
         pair_target: for every pair the target item, [P] int64.
         ordered: every moment is a single event and there are no query tokens, so a plain causal mask is exact.
+        labels: what is known of what came after each query, by name, [Q] each; none where nothing reads them.
     """
 
     item: Tensor
@@ -44,6 +45,7 @@ class SequenceBatch:
     pair_query: Tensor
     pair_target: Tensor
     ordered: bool
+    labels: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:
@@ -68,6 +70,7 @@ class SequenceBatch:
             **{name: getattr(self, name).to(device) for name in names},
             features={name: values.to(device) for name, values in self.features.items()},
             ordered=self.ordered,
+            labels={name: values.to(device) for name, values in self.labels.items()},
         )
 
 
@@ -82,6 +85,7 @@ class TokenTensors:
     is_query: Tensor
     reach: Tensor
     features: Mapping[str, Tensor]
+    labels: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stream: "TokenStream", device: torch.device | str = "cpu") -> "TokenTensors":
@@ -90,6 +94,7 @@ class TokenTensors:
         return cls(
             **{name: _tensor(getattr(stream, name)).to(device) for name in names},
             features={name: _tensor(values).to(device) for name, values in stream.features.items()},
+            labels={name: _tensor(values).to(device) for name, values in stream.labels.items()},
         )
 
     @property
@@ -128,12 +133,15 @@ def collate(
     if target_from is None:
         query = torch.arange(len(first), device=stream.device) * width + (length - 1).clamp(min=0)
         pair_query = pair_target = query.new_empty(0)
+        labels = {}
     else:
         targets = torch.from_numpy(target_from).to(stream.device)
         next_inside = valid & (column < length[:, None] - 1) & (row + 1 >= targets[:, None])
         asks = next_inside if ordered else is_query & (row >= targets[:, None])
         query = asks.flatten().nonzero()[:, 0]
-        pair_query, pair_target = _pairs(stream, row.flatten()[query])
+        asking = row.flatten()[query]
+        pair_query, pair_target = _pairs(stream, asking)
+        labels = {name: values[asking] for name, values in stream.labels.items()}
     return SequenceBatch(
         item=item,
         type=stream.type[row].long() * valid,
@@ -146,6 +154,7 @@ def collate(
         pair_query=pair_query,
         pair_target=pair_target,
         ordered=ordered,
+        labels=labels,
     )
 
 

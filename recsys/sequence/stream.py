@@ -1,7 +1,7 @@
 """The token stream: histories as the encoder reads them. What training is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,7 +21,8 @@ class TokenStream:
     """Tokens of S sequences laid end to end, N in all; columns as in `SequenceBatch`, [N] each.
 
     `moment` numbers the moments through the whole stream; `start` [S + 1] says where each sequence begins;
-    `reach` is how many of the tokens after a token that asks may be its targets, 0 where nothing is asked.
+    `reach` is how many of the tokens after a token that asks may be its targets, 0 where nothing is asked; `labels`,
+    where there are any, say more of what came after it.
     """
 
     item: np.ndarray
@@ -32,6 +33,7 @@ class TokenStream:
     reach: np.ndarray
     features: Mapping[str, np.ndarray]
     start: np.ndarray
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def rows(self, chosen: np.ndarray, start: np.ndarray) -> "TokenStream":
         """The tokens `chosen` [n], in that order, as sequences that begin at `start`."""
@@ -40,6 +42,7 @@ class TokenStream:
             **{name: getattr(self, name)[chosen] for name in names},
             features={name: values[chosen] for name, values in self.features.items()},
             start=start,
+            labels={name: values[chosen] for name, values in self.labels.items()},
         )
 
 
