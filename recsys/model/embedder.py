@@ -57,14 +57,25 @@ class EventEmbedder(nn.Module):
         dim: D.
         features: what the events carry.
         positions: whether each moment's place in the sequence is told.
+        types: whether each event's type is told.
+        scale: what item vectors are multiplied with; the square root of `dim` if None.
     """
 
-    def __init__(self, *, tower: TowerModule, dim: int, features: FeatureSpec, positions: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        tower: TowerModule,
+        dim: int,
+        features: FeatureSpec,
+        positions: bool = True,
+        types: bool = True,
+        scale: float | None = None,
+    ) -> None:
         super().__init__()
         self.tower = tower
-        self._scale = dim**0.5
+        self._scale = dim**0.5 if scale is None else scale
         self.position = nn.Embedding(features.max_length + 1, dim) if positions else None
-        self.event_type = nn.Embedding(max(t.code for t in EventType) + 1, dim)
+        self.event_type = nn.Embedding(max(t.code for t in EventType) + 1, dim) if types else None
         self.query = nn.Parameter(torch.zeros(dim))
         self.features = FeatureEmbedder(features=features, dim=dim)
         for table in (self.position, self.event_type):
@@ -75,6 +86,8 @@ class EventEmbedder(nn.Module):
         hidden = self.tower(batch.item) * self._scale
         if self.position is not None:
             hidden = hidden + self.position(batch.position.clamp(max=self.position.num_embeddings - 1))
-        hidden = hidden + self.event_type(batch.type) + batch.is_query[..., None] * self.query
+        if self.event_type is not None:
+            hidden = hidden + self.event_type(batch.type)
+        hidden = hidden + batch.is_query[..., None] * self.query
         summed: Tensor = hidden + self.features(batch)
         return summed

@@ -23,7 +23,8 @@ class SequenceEncoder(nn.Module):
         dropout: on the embedded events.
         tower: where item vectors come from; an own vector for each item if None. Events are read with the same vectors.
         similarity: how queries and items are compared; the inner product if None.
-        positions: whether the embedder tells each moment's place in the sequence.
+        positions, types, scale: see `EventEmbedder`.
+        norm: what the hidden states of queries go through before they are compared; a layer norm if None.
         settings: further constructor arguments of the encoder, for the bundle.
     """
 
@@ -38,6 +39,9 @@ class SequenceEncoder(nn.Module):
         tower: ItemTower | None,
         similarity: Similarity | None,
         positions: bool = True,
+        types: bool = True,
+        scale: float | None = None,
+        norm: nn.Module | None = None,
         **settings: Any,
     ) -> None:
         super().__init__()
@@ -48,18 +52,28 @@ class SequenceEncoder(nn.Module):
             dim=dim,
             features=features,
             positions=positions,
+            types=types,
+            scale=scale,
         )
         self.trunk = trunk
-        self.norm = nn.LayerNorm(dim)
+        self.norm = nn.LayerNorm(dim) if norm is None else norm
         self.dropout = nn.Dropout(dropout)
         self.similarity = similarity.build(items=items, dim=dim)
         self.vector_size: int = self.similarity.vector_size
 
-    def states(self, batch: SequenceBatch) -> Tensor:
-        """Hidden states at the queries [Q, dim]: what the shopper is after, before it is compared with items."""
-        hidden = self.trunk(self.dropout(self.embedder(batch)), batch)
+    def hidden(self, batch: SequenceBatch) -> Tensor:
+        """Hidden states of all tokens [B, L, dim], before the norm."""
+        hidden: Tensor = self.trunk(self.dropout(self.embedder(batch)), batch)
+        return hidden
+
+    def states_of(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
+        """Those of the queries [Q, dim], after the norm."""
         state: Tensor = self.norm(hidden.flatten(0, 1)[batch.query])
         return state
+
+    def states(self, batch: SequenceBatch) -> Tensor:
+        """Hidden states at the queries [Q, dim]: what the shopper is after, before it is compared with items."""
+        return self.states_of(self.hidden(batch), batch)
 
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Query vectors [Q, D]."""

@@ -7,12 +7,11 @@ time instead of position. A query token carries the question's own time.
 import torch
 from torch import Tensor, nn
 
-from recsys.errors import ConfigError
 from recsys.feature.spec import FeatureSpec
-from recsys.model.encoder import SequenceEncoder, visible
+from recsys.model.attention import Trunk, attend, insist_divisible, start_as_average
+from recsys.model.encoder import SequenceEncoder
 from recsys.protocols import ItemTower, Similarity
 from recsys.registry import registered
-from recsys.sequence.batch import SequenceBatch
 
 
 class Block(nn.Module):
@@ -28,38 +27,15 @@ class Block(nn.Module):
         out = nn.Linear(4 * dim, dim)
         self.feed_forward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), out)
         self.dropout = nn.Dropout(dropout)
+        start_as_average(self.qkv, self.project)
         with torch.no_grad():
-            self.qkv.weight[2 * dim :] = torch.eye(dim)
-            self.project.weight.copy_(torch.eye(dim))
             out.weight.mul_(0.1)
-            nn.init.zeros_(self.qkv.bias)
-            nn.init.zeros_(self.project.bias)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        batch, length, dim = hidden.shape
-        qkv = self.qkv(self.attention_norm(hidden)).view(batch, length, 3, self.heads, dim // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
-        mixed = mixed.transpose(1, 2).reshape(batch, length, dim)
+        mixed = attend(self.qkv(self.attention_norm(hidden)), self.heads, mask)
         hidden = hidden + self.dropout(self.project(mixed))
         out: Tensor = hidden + self.dropout(self.feed_forward(self.forward_norm(hidden)))
         return out
-
-
-class Trunk(nn.Module):
-    """Blocks one after the other, masked by time."""
-
-    def __init__(self, *, dim: int, blocks: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        if dim % heads:
-            raise ConfigError(f"model.dim={dim} cannot be split into model.heads={heads}; choose a divisor of dim")
-        self.blocks = nn.ModuleList(Block(dim=dim, heads=heads, dropout=dropout) for _ in range(blocks))
-
-    def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
-        mask = visible(batch)
-        for block in self.blocks:
-            hidden = block(hidden, mask)
-        return hidden
 
 
 @registered
@@ -89,7 +65,8 @@ class SASRec(SequenceEncoder):
         tower: ItemTower | None = None,
         similarity: Similarity | None = None,
     ) -> None:
-        trunk = Trunk(dim=dim, blocks=blocks, heads=heads, dropout=dropout)
+        insist_divisible(dim, heads)
+        trunk = Trunk(Block(dim=dim, heads=heads, dropout=dropout) for _ in range(blocks))
         super().__init__(
             trunk, items=items, features=features, dim=dim, dropout=dropout, tower=tower, similarity=similarity,
             blocks=blocks, heads=heads,

@@ -1,0 +1,154 @@
+"""HSTU: pointwise attention that weighs without a softmax, aware of how many moments and how much time lie between.
+
+Zhai et al., "Actions speak louder than words: trillion-parameter sequential transducers for generative
+recommendations" (ICML 2024), https://arxiv.org/abs/2402.17152, as in the authors' research code
+(https://github.com/meta-recsys/generative-recommenders): one bias per distance and per time bucket in each block,
+shared by its heads. Other than there, distances count moments, so that they are the same in every window, and a query
+token weighs events by the time between them and the question.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from recsys.clock import SECOND
+from recsys.feature.spec import FeatureSpec
+from recsys.model.attention import insist_divisible
+from recsys.model.encoder import SequenceEncoder
+from recsys.model.pointwise import UNSEEN, looked_up, pointwise_attention
+from recsys.protocols import ItemTower, Similarity
+from recsys.registry import registered
+from recsys.sequence.batch import SequenceBatch
+
+_EPSILON = 1e-6
+_BUCKETS = 72
+_GROWTH = 0.301
+"""Times grow by e^0.301 = 1.35 from bucket to bucket, as in the authors' code; the last begins after 60 years."""
+
+
+class Apart(nn.Module):
+    """How far apart tokens are, as rows of a table of biases: one for each distance in moments and time bucket, and a
+    last one for those who may not look at each other.
+
+    Args:
+        longest: distances beyond count as this one.
+        timed: whether times mean anything.
+    """
+
+    def __init__(self, *, longest: int, timed: bool) -> None:
+        super().__init__()
+        self.longest = longest
+        self.buckets = _BUCKETS if timed else 1
+        borders = torch.arange(1, self.buckets).mul(_GROWTH).exp().mul(SECOND).ceil().long()
+        self.register_buffer("borders", borders, persistent=False)
+        self.borders: Tensor
+
+    def forward(self, batch: SequenceBatch) -> Tensor:
+        """Rows of the table for looking and looked at, [B, L, L] int32, or [1, L, L] where all sequences agree."""
+        if batch.ordered:
+            column = torch.arange(batch.item.shape[1], device=batch.item.device)[None]
+            moments = column[:, :, None] - column[:, None, :]
+            seen = moments >= 0
+        else:
+            moments = batch.position[:, :, None] - batch.position[:, None, :]
+            seen = batch.attention_mask()[:, 0]
+        row = moments.clamp(0, self.longest)
+        if self.buckets > 1:
+            between = batch.time[:, :, None] - batch.time[:, None, :]
+            row = row * self.buckets + torch.bucketize(between, self.borders, right=True)
+        return torch.where(seen, row, (self.longest + 1) * self.buckets).int()
+
+
+class TransductionUnit(nn.Module):
+    """One block: U * norm(SiLU(Q K + bias) V), projected and added, [B, L, D] -> [B, L, D].
+
+    Args:
+        longest: the most events of a history, by which sums over events are divided.
+        buckets: of time; 1 where times mean nothing.
+    """
+
+    def __init__(self, *, dim: int, heads: int, dropout: float, longest: int, buckets: int) -> None:
+        super().__init__()
+        self.heads, self.longest = heads, longest
+        self.uvqk = nn.Linear(dim, 4 * dim, bias=False)
+        self.out = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.moments = nn.Parameter(torch.empty(longest + 1))
+        self.time = nn.Parameter(torch.empty(buckets)) if buckets > 1 else None
+        for weight in (self.uvqk.weight, *(bias for bias in (self.moments, self.time) if bias is not None)):
+            nn.init.normal_(weight, std=0.02)
+        nn.init.xavier_uniform_(self.out.weight)
+
+    def bias(self, apart: Tensor) -> Tensor:
+        """What is added to the scores of tokens that are `apart` [B, L, L], [B, 1, L, L]."""
+        known = self.moments if self.time is None else (self.moments[:, None] + self.time).flatten()
+        return looked_up(torch.cat([known, known.new_tensor([UNSEEN])]), apart)[:, None]
+
+    def forward(self, hidden: Tensor, apart: Tensor) -> Tensor:
+        batch, length, dim = hidden.shape
+        normed = nn.functional.layer_norm(hidden, [dim], eps=_EPSILON)
+        uvqk = nn.functional.silu(self.uvqk(normed))
+        gate = uvqk[..., :dim]
+        value, query, key = uvqk[..., dim:].view(batch, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = pointwise_attention(query, key, value, self.bias(apart)).transpose(1, 2).reshape(batch, length, dim)
+        # The norm of a sum over n is the norm of the sum with an epsilon n squared times as large.
+        mixed = nn.functional.layer_norm(mixed, [dim], eps=_EPSILON * self.longest**2)
+        out: Tensor = hidden + self.out(self.dropout(gate * mixed))
+        return out
+
+
+class TransductionTrunk(nn.Module):
+    """Units one after the other; who is how far apart is worked out once for all."""
+
+    def __init__(self, *, dim: int, blocks: int, heads: int, dropout: float, longest: int, timed: bool) -> None:
+        super().__init__()
+        self.apart = Apart(longest=longest, timed=timed)
+        self.blocks = nn.ModuleList(
+            TransductionUnit(dim=dim, heads=heads, dropout=dropout, longest=longest, buckets=self.apart.buckets)
+            for _ in range(blocks)
+        )
+
+    def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
+        apart = self.apart(batch)
+        for block in self.blocks:
+            hidden = block(hidden, apart)
+        return hidden
+
+
+@registered
+class HSTU(SequenceEncoder):
+    """Where the log holds an order but no times, the bias of time is off.
+
+    Args:
+        items: V, catalogue size with index 0.
+        features: what the events carry.
+        dim: size of hidden states.
+        blocks: number of transduction units.
+        heads: attention heads; must divide `dim`.
+        dropout: on embeddings and before each unit's output projection.
+        positions: whether each moment's place in the window is told as well, as in the authors' code.
+        tower, similarity: see `SequenceEncoder`.
+    """
+
+    def __init__(
+        self,
+        *,
+        items: int,
+        features: FeatureSpec,
+        dim: int = 64,
+        blocks: int = 2,
+        heads: int = 2,
+        dropout: float = 0.2,
+        positions: bool = True,
+        tower: ItemTower | None = None,
+        similarity: Similarity | None = None,
+    ) -> None:
+        insist_divisible(dim, heads)
+        trunk = TransductionTrunk(
+            dim=dim, blocks=blocks, heads=heads, dropout=dropout,
+            longest=features.max_length, timed=not features.order_only,
+        )  # fmt: skip
+        super().__init__(
+            trunk, items=items, features=features, dim=dim, dropout=dropout, tower=tower, similarity=similarity,
+            positions=positions, blocks=blocks, heads=heads,
+        )  # fmt: skip
+        self._settings["positions"] = positions
