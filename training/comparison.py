@@ -1,36 +1,39 @@
 """The evaluation table: every way of answering, on the same moments, by the same rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from rich.console import Console
-from rich.table import Table
 
 from recsys.clock import to_datetime
 from recsys.event import EventType
-from recsys.feature.spec import FeatureSpec
-from recsys.metric.evaluation import Case, Ranker, Score, evaluate, ndcg_of_each, score
+from recsys.metric.circumstances import Circumstances
+from recsys.metric.crowd import Crowd
+from recsys.metric.evaluation import Case, Ranked, Score, each_question, score_rows
 from recsys.metric.interval import shopper_bootstrap
-from recsys.metric.ranking import MISS, dense_ranks, list_ranks, pessimistic_ranks
-from recsys.protocols import CandidateSource, Encoder
+from recsys.protocols import CandidateSource
 from recsys.recommender import Recommender
 from recsys.registry import path_of
 from recsys.retrieval.buy_again import BuyAgain
 from recsys.retrieval.covisitation import CoVisitation, Relation
 from recsys.retrieval.popular import Popular
-from recsys.sequence.question import askable, question_batch
 from training.dataset import Dataset, Known
+from training.rankers import answer_lister, encoder_lister, encoder_ranker, source_lister, source_ranker
 from training.recipe import Recipe
+from training.table import ANSWER_ROW, ENCODER_ROW, OWN_ROWS, print_table
 
+REFIT = "; chosen on validation, then the encoder was trained again on training and validation data"
 LITERATURE = "; literature mode: order only, no times, time features are off"
-ENCODER_ROW = "encoder alone"
-ANSWER_ROW = "the answer"
-_BATCH = 64
-_SLATE = 20
+EXCLUDE_SEEN = "; items of the shopper's own history are taken out of every ranking"
 _ALL_DAYS = 100_000
+_TRACKED_OF_SLICES = ("/ndcg10", "/queries")
+
+Tell = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """Says nothing."""
 
 
 def baselines(dataset: Dataset) -> dict[str, CandidateSource]:
@@ -48,82 +51,64 @@ def baselines(dataset: Dataset) -> dict[str, CandidateSource]:
     return rows
 
 
-def source_ranker(source: CandidateSource) -> Ranker:
-    """Ranks by one source's scores; what it does not score is missed."""
-
-    def rank(cases: Sequence[Case]) -> list[np.ndarray]:
-        found = (source.candidates(case.state) for case in cases)
-        return [pessimistic_ranks(f.item, f.score, case.target) for f, case in zip(found, cases, strict=True)]
-
-    return rank
-
-
-def encoder_ranker(encoder: Encoder, features: FeatureSpec) -> Ranker:
-    """Ranks the whole catalogue by the encoder's scores; what it cannot be asked about is missed."""
-
-    def rank(cases: Sequence[Case]) -> list[np.ndarray]:
-        ranks: list[np.ndarray] = []
-        with torch.inference_mode():
-            items = encoder.item_vectors().T.contiguous()
-            for begin in range(0, len(cases), _BATCH):
-                some = cases[begin : begin + _BATCH]
-                asked = [case.state for case in some if askable(case.state, features)]
-                scores = iter((encoder(question_batch(asked, features)) @ items).numpy() if asked else ())
-                ranks += [
-                    dense_ranks(next(scores), case.target) if askable(case.state, features) else _missed(case)
-                    for case in some
-                ]
-        return ranks
-
-    return rank
-
-
-def _missed(case: Case) -> np.ndarray:
-    return np.full(len(case.target), MISS, np.int64)
-
-
-def answer_ranker(recommender: Recommender) -> Ranker:
-    """What shoppers really get: retrieval, blend and policy, in the slate's order."""
-
-    def rank(cases: Sequence[Case]) -> list[np.ndarray]:
-        ranks: list[np.ndarray] = []
-        rng = np.random.default_rng(0)
-        for begin in range(0, len(cases), _BATCH):
-            some = cases[begin : begin + _BATCH]
-            chosen = recommender.choose([case.state for case in some], counts=[_SLATE] * len(some), rng=rng)
-            for case, (blended, choice) in zip(some, chosen, strict=True):
-                ranks.append(list_ranks(blended.candidates.item[choice.place], case.target))
-        return ranks
-
-    return rank
-
-
-def compare(cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *, seed: int) -> dict[str, Score]:
-    """All rows. Baselines learn from everything before the cut-off, as the recommender's own sources did already; one
-    that is among those is not fitted twice."""
-    ranks: dict[str, list[np.ndarray]] = {}
+def ranked_rows(
+    cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *, tell: Tell = _silent
+) -> dict[str, Ranked]:
+    """How every row ranks. Baselines learn from everything before the cut-off, as the recommender's own sources did
+    already; one that is among those is not fitted twice."""
+    rows: dict[str, Ranked] = {}
     known: Known | None = None
     fitted = {_described(source): source for source in recommender.blend.sources}
     for name, source in baselines(dataset).items():
+        tell(name)
         same = fitted.get(_described(source))
         if same is None:
             known = known or dataset.before_test()
             source.fit(known.histories, items=dataset.catalogue.size, until=known.until, category=dataset.category)
-        ranks[name] = source_ranker(same or source)(cases)
-    rows = {name: score(cases, found, seed=seed) for name, found in ranks.items()}
-    best = max(rows, key=lambda name: rows[name].ndcg10)
-    rows[ENCODER_ROW] = evaluate(cases, encoder_ranker(recommender.encoder, recommender.features), seed=seed)
-    answered = answer_ranker(recommender)(cases)
-    lead = _lead(cases, answered, ranks[best], seed=seed)
-    rows[ANSWER_ROW] = replace(score(cases, answered, seed=seed), lead=lead)
-    return rows
+        rows[name] = source_lister(same or source)(cases)
+    return rows | own_rows(cases, recommender, tell=tell)
 
 
-def _lead(
-    cases: Sequence[Case], ours: list[np.ndarray], theirs: list[np.ndarray], *, seed: int
-) -> tuple[float, float, float]:
+def own_rows(cases: Sequence[Case], recommender: Recommender, *, tell: Tell = _silent) -> dict[str, Ranked]:
+    """How the recommender ranks: its encoder alone, and what it answers."""
+    tell(ENCODER_ROW)
+    alone = encoder_lister(recommender.encoder, recommender.features)(cases)
+    tell(ANSWER_ROW)
+    return {ENCODER_ROW: alone, ANSWER_ROW: answer_lister(recommender)(cases)}
+
+
+def circumstances(cases: Sequence[Case], dataset: Dataset, *, refit: bool) -> Circumstances:
+    """What the encoder's training saw of the items (with `refit` the validation window too), and the parts that the
+    cases fall into."""
+    until = dataset.cut.count_until if refit else dataset.cut.learn_until
+    crowd = Crowd.of(dataset.histories, until=until, catalogue=dataset.catalogue)
+    return Circumstances.of(cases, crowd, time_zone=None if dataset.order_only else dataset.features.time_zone)
+
+
+def compare(
+    cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *, seed: int, tell: Tell = _silent
+) -> dict[str, Score]:
+    """The scores of all rows; `tell` hears which one is at work."""
+    around = circumstances(cases, dataset, refit=was_refit(recommender))
+    return scores(cases, ranked_rows(cases, recommender, dataset, tell=tell), around, seed=seed)
+
+
+def was_refit(recommender: Recommender) -> bool:
+    """Whether its encoder learnt from the validation window too."""
+    return bool(recommender.facts.get("settings", {}).get("refit", False))
+
+
+def scores(cases: Sequence[Case], rows: Mapping[str, Ranked], around: Circumstances, *, seed: int) -> dict[str, Score]:
+    """The scores of rows that are ranked; the answer's with its lead over the best baseline."""
+    found = score_rows(cases, rows, around=around, seed=seed)
+    best = max((name for name in rows if name not in OWN_ROWS), key=lambda name: found[name].ndcg10)
+    lead = _lead(cases, rows[ANSWER_ROW], rows[best], seed=seed)
+    return {**found, ANSWER_ROW: replace(found[ANSWER_ROW], lead=lead)}
+
+
+def _lead(cases: Sequence[Case], ours: Ranked, theirs: Ranked, *, seed: int) -> tuple[float, float, float]:
     """Mean NDCG@10 above the other row, query by query, and its interval over shoppers."""
-    each = ndcg_of_each(cases, ours) - ndcg_of_each(cases, theirs)
+    each = each_question(cases, ours)["ndcg10"] - each_question(cases, theirs)["ndcg10"]
     return float(each.mean()), *shopper_bootstrap(each, np.array([case.shopper for case in cases]), seed=seed)
 
 
@@ -138,45 +123,9 @@ def protocol_of(recipe: Recipe, cases: Sequence[Case]) -> str:
     return (
         f"{recipe.data.name}: {len(cases):,} questions of {shoppers:,} shoppers{since}, {recipe.target.words}, "
         f"the whole catalogue ranked; {recipe.split.words}; intervals resample shoppers"
-        f"{LITERATURE if recipe.data.order_only else ''}"
+        f"{EXCLUDE_SEEN if recipe.exclude_seen else ''}"
+        f"{LITERATURE if recipe.data.order_only else ''}{REFIT if recipe.refit else ''}"
     )
-
-
-def print_table(rows: Mapping[str, Score], console: Console, *, title: str) -> None:
-    """One line per row, within 80 columns; the best of each column in bold."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="dim")
-    for heading in ("", "recall@10", "NDCG@10", "95 %", "repeat r/N", "new r/N"):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    columns = ("recall10", "ndcg10", "repeat_recall10", "repeat_ndcg10", "new_recall10", "new_ndcg10")
-    best = {column: max(getattr(row, column) for row in rows.values()) for column in columns}
-    for name, row in rows.items():
-        cell = {c: _figure(getattr(row, c), best=best[c]) for c in columns}
-        low, high = row.ndcg10_interval
-        table.add_row(
-            name,
-            cell["recall10"],
-            cell["ndcg10"],
-            f"{_short(low)}-{_short(high)}",
-            f"{cell['repeat_recall10']} {cell['repeat_ndcg10']}",
-            f"{cell['new_recall10']} {cell['new_ndcg10']}",
-        )
-    console.print(table)
-    answer = rows.get(ANSWER_ROW)
-    if answer is not None and answer.lead is not None:
-        lead, low, high = answer.lead
-        rival = max(
-            (name for name in rows if name not in (ANSWER_ROW, ENCODER_ROW)), key=lambda name: rows[name].ndcg10
-        )
-        verdict = "" if lead >= 0 else "; [yellow]the blend loses here: too little data to fit it, or to train on[/]"
-        console.print(f"{ANSWER_ROW} against {rival}, paired: NDCG@10 {lead:+.4f} ({low:+.4f} to {high:+.4f}){verdict}")
-
-
-def _short(value: float) -> str:
-    return f"{value:.4f}".lstrip("0")
-
-
-def _figure(value: float, *, best: float) -> str:
-    return f"[bold]{_short(value)}[/]" if value == best else _short(value)
 
 
 def metrics_json(rows: Mapping[str, Score], training: Mapping[str, float], *, protocol: str) -> dict[str, Any]:
@@ -189,10 +138,32 @@ def metrics_json(rows: Mapping[str, Score], training: Mapping[str, float], *, pr
 
 
 def tracked(rows: Mapping[str, Score]) -> dict[str, float]:
-    """The figures for the tracker, named row/metric."""
-    return {
-        f"{name.replace(',', '').replace(' ', '_').replace('-', '_')}/{metric}": value
-        for name, row in rows.items()
-        for metric, value in row.to_json().items()
-        if isinstance(value, float)
-    }
+    """The figures for the tracker, named row/metric; of our own rows also the slices, named row/cut/part/metric."""
+    found: dict[str, float] = {}
+    for name, row in rows.items():
+        short = name.replace(",", "").replace(" ", "_").replace("-", "_")
+        found |= {f"{short}/{metric}": value for metric, value in row.to_json().items() if isinstance(value, float)}
+        if name in OWN_ROWS:
+            kept = {key: value for key, value in row.slices.items() if key.endswith(_TRACKED_OF_SLICES)}
+            found |= {f"{short}/{key.replace('+', '_and_more')}": value for key, value in kept.items()}
+    return found
+
+
+__all__ = [
+    "ANSWER_ROW",
+    "ENCODER_ROW",
+    "OWN_ROWS",
+    "baselines",
+    "circumstances",
+    "compare",
+    "encoder_ranker",
+    "metrics_json",
+    "own_rows",
+    "print_table",
+    "protocol_of",
+    "ranked_rows",
+    "scores",
+    "source_ranker",
+    "tracked",
+    "was_refit",
+]

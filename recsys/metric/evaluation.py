@@ -1,114 +1,54 @@
-"""Full-catalogue evaluation: what will this shopper take next, asked the instant before.
+"""Full-catalogue evaluation: the questions of `recsys/metric/case.py`, ranked and scored.
 
-The protocol: a query is the instant before a moment of the test window; its history is strictly earlier; its targets
-are all distinct items of the moment (or what else `recsys/target` can ask for). Items unknown before the cut-off cannot
-be ranked and count as misses. Recall divides by the moment's size, NDCG's ideal by min(k, size). Intervals resample
-shoppers. Repeat items (wanted before by the same shopper, so a view does not make a repeat) and new items are also
-reported apart, each against its own number of targets.
+Recall divides by the moment's size, NDCG's ideal by min(k, size). Intervals resample shoppers. Repeat items (wanted
+before by the same shopper, so a view does not make a repeat) and new items are also reported apart, each against its
+own number of targets; so are items that nothing was learnt of (cold).
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from recsys.catalogue import UNKNOWN
-from recsys.event import EventType
-from recsys.metric.interval import shopper_bootstrap
-from recsys.metric.ranking import MISS, ndcg, recall, reciprocal_rank
-from recsys.protocols import Target
-from recsys.sequence.histories import Histories
-from recsys.sequence.question import remembered
-from recsys.state import Context, ShopperState, is_one_of
-from recsys.target.next_moment import NextMoment
+from recsys.metric.beyond import coverage, debiased_hit_rate, diversity, miscalibration, novelty
+from recsys.metric.case import Case, cases_between
+from recsys.metric.circumstances import Circumstances
+from recsys.metric.interval import shopper_intervals
+from recsys.metric.measures import measured
+from recsys.metric.ranking import MISS
+from recsys.metric.slices import Targets, kinds, sliced
 
-Ranker = Callable[[Sequence["Case"]], list[np.ndarray]]
+Ranker = Callable[[Sequence[Case]], list[np.ndarray]]
 """Gives, for each case, the rank of each of its targets (`MISS` where not ranked)."""
+
+LISTED = 10
+"""K: how many items of each list are kept for what is beyond accuracy."""
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One query of the evaluation.
+class Ranked:
+    """What one way of ranking made of Q cases with P known targets.
 
     Attributes:
-        state: the shopper the instant before.
-        shopper: number of the shopper.
-        target: distinct known items of the moment [T].
-        is_repeat: whether the shopper took each target before [T].
-        size: number of distinct items of the moment, unknown ones included.
+        rank: of each target, case after case [P] int64; `MISS` where not ranked.
+        top: the first items of each case, best first [Q, K] int64; 0 where there are fewer.
     """
 
-    state: ShopperState
-    shopper: int
-    target: np.ndarray
-    is_repeat: np.ndarray
-    size: int
+    rank: np.ndarray
+    top: np.ndarray
 
 
-def cases_between(
-    histories: Histories,
-    *,
-    since: int | np.ndarray,
-    until: int | np.ndarray,
-    target: Target | None = None,
-    wanted: Collection[EventType] = (EventType.PURCHASE,),
-    memory: int | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-) -> list[Case]:
-    """The cases of all moments in [since, until) that hold a `wanted` event; `limit` samples that many of them.
-
-    `since` and `until` are instants for all, or one for each sequence [S]. `target` says which of the wanted events
-    from the moment on are asked for; those of the moment if None. What reaches beyond `until` is not asked. States hold
-    the latest `memory` events, as they do online (None: all); whether a target is a repeat is asked of all. `histories`
-    must hold every event, those of unknown items too.
-    """
-    target = target or NextMoment()
-    first = histories.moments()
-    owner = histories.owner()[first]
-    instant = histories.events.time[first]
-    is_wanted = is_one_of(tuple(wanted))[histories.events.type]
-    begins = np.maximum(since, histories.asked_from)[owner]
-    within = instant + target.span < np.broadcast_to(until, len(histories))[owner]
-    inside = (instant >= begins) & within
-    chosen = np.flatnonzero(inside & (np.add.reduceat(is_wanted, first) > 0)) if len(first) else first
-    if limit is not None and limit < len(chosen):
-        chosen = np.sort(np.random.default_rng(seed).choice(chosen, limit, replace=False))
-    rows = np.flatnonzero(is_wanted)
-    asked = rows[np.searchsorted(rows, first[chosen])] if len(chosen) else first[chosen]
-    ends = target.ends(histories, asked)
-    number = histories.shopper_number()
-    return [
-        _case(histories, int(owner[m]), int(number[owner[m]]), int(first[m]), slice(start, end), is_wanted, memory)
-        for m, start, end in zip(chosen.tolist(), asked.tolist(), ends.tolist(), strict=True)
-    ]
-
-
-def _case(
-    histories: Histories,
-    sequence: int,
-    shopper: int,
-    first: int,
-    asked: slice,
-    is_wanted: np.ndarray,
-    memory: int | None,
-) -> Case:
-    begin = int(histories.start[sequence])
-    history = histories.events[begin:first]
-    taken = histories.events.item[asked][is_wanted[asked]]
-    target = np.unique(taken[taken != UNKNOWN])
-    context = Context(at=int(histories.events.time[asked.start]))
-    state = ShopperState(remembered(history, memory) if memory else history, context)
-    size = len(target) + int(np.count_nonzero(taken == UNKNOWN))
-    return Case(state, shopper, target, np.isin(target, history.item[is_wanted[begin:first]]), size)
+Lister = Callable[[Sequence[Case]], Ranked]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """Means over queries, with the interval of the two main figures.
 
-    `lead` is the mean NDCG@10 above another row on the same queries and the ends of its paired interval.
+    `lead` is the mean NDCG@10 above another row on the same queries and the ends of its paired interval. What is beyond
+    accuracy (`recsys/metric/beyond.py`), cold items and `slices` (`recsys/metric/slices.py`) are None or empty where
+    nothing is known of the crowd, or where no question was about them.
     """
 
     queries: int
@@ -117,13 +57,24 @@ class Score:
     ndcg10: float
     ndcg10_interval: tuple[float, float]
     recall20: float
+    ndcg20: float
+    mrr10: float
     mrr20: float
     hr10: float
+    hr20: float
     repeat_recall10: float
     repeat_ndcg10: float
     new_recall10: float
     new_ndcg10: float
+    cold_recall10: float | None = None
+    cold_ndcg10: float | None = None
+    coverage10: float | None = None
+    novelty10: float | None = None
+    debiased_hr10: float | None = None
+    diversity10: float | None = None
+    miscalibration10: float | None = None
     lead: tuple[float, float, float] | None = None
+    slices: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -135,37 +86,90 @@ def evaluate(cases: Sequence[Case], rank: Ranker, *, seed: int = 0, draws: int =
     return score(cases, rank(cases), seed=seed, draws=draws)
 
 
-def ndcg_of_each(cases: Sequence[Case], ranks: Sequence[np.ndarray]) -> np.ndarray:
-    """NDCG@10 of every query [Q]."""
-    return np.array([ndcg(r, wanted=c.size, at=10) for c, r in zip(cases, ranks, strict=True)])
+def score(cases: Sequence[Case], ranks: Sequence[np.ndarray], *, seed: int = 0, draws: int = 1_000) -> Score:
+    """The score of ranks that were found already, one array per case; nothing beyond accuracy."""
+    found = Ranked(np.concatenate(ranks), np.zeros((len(cases), 0), np.int64))
+    return score_rows(cases, {"": found}, seed=seed, draws=draws)[""]
 
 
-def score(cases: Sequence[Case], ranks: list[np.ndarray], *, seed: int = 0, draws: int = 1_000) -> Score:
-    """The score of ranks that were found already, one array per case."""
+def each_question(cases: Sequence[Case], found: Ranked) -> dict[str, np.ndarray]:
+    """Every one of `MEASURES` of every case [Q]."""
+    targets = Targets.of(cases)
+    return measured(found.rank, targets.owner, targets.wanted)
+
+
+def score_rows(
+    cases: Sequence[Case],
+    rows: Mapping[str, Ranked],
+    *,
+    around: Circumstances | None = None,
+    seed: int = 0,
+    draws: int = 1_000,
+) -> dict[str, Score]:
+    """The scores of several ways of ranking the same cases; `around` adds slices and what is beyond accuracy."""
+    targets = Targets.of(cases)
+    each = {name: measured(found.rank, targets.owner, targets.wanted) for name, found in rows.items()}
     shopper = np.array([case.shopper for case in cases])
-    pairs = list(zip(cases, ranks, strict=True))
-    recall10 = np.array([recall(r, wanted=c.size, at=10) for c, r in pairs])
-    ndcg10 = ndcg_of_each(cases, ranks)
-    repeat = [(r[c.is_repeat], int(c.is_repeat.sum())) for c, r in pairs if c.is_repeat.any()]
-    new = [(r[~c.is_repeat], c.size - int(c.is_repeat.sum())) for c, r in pairs if c.size > c.is_repeat.sum()]
+    columns = [one[measure] for one in each.values() for measure in ("recall10", "ndcg10")]
+    ends = shopper_intervals(np.stack(columns, axis=1), shopper, seed=seed, draws=draws)
+    parts = [*kinds(targets), *(around.parts if around else ())]
+    return {
+        name: _score(
+            means={measure: float(values.mean()) for measure, values in each[name].items()},
+            slices=sliced(parts, found.rank, targets.owner),
+            beyond=_beyond(found, targets, around) if around else {},
+            intervals=(ends[2 * place], ends[2 * place + 1]),
+            queries=len(cases),
+        )
+        for place, (name, found) in enumerate(rows.items())
+    }
+
+
+def _score(
+    *,
+    means: Mapping[str, Any],
+    slices: dict[str, float],
+    beyond: Mapping[str, Any],
+    intervals: tuple[tuple[float, float], tuple[float, float]],
+    queries: int,
+) -> Score:
     return Score(
-        queries=len(cases),
-        recall10=float(recall10.mean()),
-        recall10_interval=shopper_bootstrap(recall10, shopper, seed=seed, draws=draws),
-        ndcg10=float(ndcg10.mean()),
-        ndcg10_interval=shopper_bootstrap(ndcg10, shopper, seed=seed, draws=draws),
-        recall20=float(np.mean([recall(r, wanted=c.size, at=20) for c, r in pairs])),
-        mrr20=float(np.mean([reciprocal_rank(r, at=20) for _, r in pairs])),
-        hr10=float(np.mean([np.any(r < 10) for r in ranks])),
-        repeat_recall10=_mean([recall(r, wanted=n, at=10) for r, n in repeat]),
-        repeat_ndcg10=_mean([ndcg(r, wanted=n, at=10) for r, n in repeat]),
-        new_recall10=_mean([recall(r, wanted=n, at=10) for r, n in new]),
-        new_ndcg10=_mean([ndcg(r, wanted=n, at=10) for r, n in new]),
+        queries=queries,
+        recall10_interval=intervals[0],
+        ndcg10_interval=intervals[1],
+        repeat_recall10=slices.get("kind/repeat/recall10", 0.0),
+        repeat_ndcg10=slices.get("kind/repeat/ndcg10", 0.0),
+        new_recall10=slices.get("kind/new/recall10", 0.0),
+        new_ndcg10=slices.get("kind/new/ndcg10", 0.0),
+        cold_recall10=slices.get("warmth/cold/recall10"),
+        cold_ndcg10=slices.get("warmth/cold/ndcg10"),
+        slices=slices,
+        **means,
+        **beyond,
     )
 
 
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else 0.0
+def _beyond(found: Ranked, targets: Targets, around: Circumstances) -> dict[str, float | None]:
+    crowd, lists = around.crowd, found.top[:, :LISTED]
+    return {
+        "coverage10": coverage(lists, len(crowd.taken) - 1),
+        "novelty10": novelty(lists, crowd),
+        "debiased_hr10": debiased_hit_rate(found.rank, targets.item, crowd, at=10),
+        "diversity10": diversity(lists, crowd),
+        "miscalibration10": miscalibration(lists, around.past, crowd),
+    }
 
 
-__all__ = ["MISS", "Case", "Ranker", "Score", "cases_between", "evaluate"]
+__all__ = [
+    "MISS",
+    "Case",
+    "Lister",
+    "Ranked",
+    "Ranker",
+    "Score",
+    "cases_between",
+    "each_question",
+    "evaluate",
+    "score",
+    "score_rows",
+]

@@ -16,33 +16,66 @@ def pessimistic_ranks(item: np.ndarray, score: np.ndarray, target: np.ndarray) -
     A target's rank is the number of non-targets that score at least as high plus the number of targets that score
     higher (or equally, and come first in `target`).
     """
-    score = np.where(np.isnan(score), -np.inf, score)
+    found, own, at_least = standing(item, score, target)
     ranks = np.full(len(target), MISS, np.int64)
-    is_target = np.isin(item, target)
-    others = np.sort(score[~is_target])
-    found = np.flatnonzero(np.isin(target, item[is_target]))
-    if not len(found):
-        return ranks
-    by_item = dict(zip(item[is_target].tolist(), score[is_target].tolist(), strict=True))
-    own = np.array([by_item[int(target[place])] for place in found])
-    above = len(others) - np.searchsorted(others, own, side="left")
-    order = np.lexsort((np.arange(len(own)), -own))
-    among_targets = np.empty(len(own), np.int64)
-    among_targets[order] = np.arange(len(own))
-    ranks[found] = above + among_targets
+    ranks[found] = settled(own, at_least, np.zeros(len(own), np.int64))
     return ranks
 
 
-def dense_ranks(score: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """`pessimistic_ranks` where every catalogue index has a score [V]; index 0 never takes part."""
+def standing(item: np.ndarray, score: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which `target`s are among the scored `item`s [N], [T] bool; of those [F] the own scores, and how many items score
+    at least as high."""
     score = np.where(np.isnan(score), -np.inf, score)
-    own = score[target]
-    at_least = np.array([np.count_nonzero(score[1:] >= value) for value in own], np.int64)
-    among_targets = (own[None, :] >= own[:, None]).sum(1)
-    order = np.lexsort((np.arange(len(own)), -own))
-    place = np.empty(len(own), np.int64)
-    place[order] = np.arange(len(own))
-    return np.asarray(at_least - among_targets + place)
+    row, place = np.nonzero(item[np.newaxis] == target[:, np.newaxis])
+    found = np.zeros(len(target), bool)
+    found[row] = True
+    own = score[place]
+    return found, own, np.array([np.count_nonzero(score >= value) for value in own], np.int64)
+
+
+class Board:
+    """A scored list that many questions are ranked by: sorted once, it answers `standing` without going through it."""
+
+    def __init__(self, item: np.ndarray, score: np.ndarray) -> None:
+        score = np.where(np.isnan(score), -np.inf, score)
+        order = np.argsort(item)
+        self._item, self._score, self._ascending = item[order], score[order], np.sort(score)
+
+    def standing(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As the function of that name."""
+        place = np.searchsorted(self._item, target)
+        found = place < len(self._item)
+        found[found] = self._item[place[found]] == target[found]
+        own = self._score[place[found]]
+        return found, own, len(self._ascending) - np.searchsorted(self._ascending, own)
+
+
+def dense_ranks(score: np.ndarray, target: np.ndarray, exclude: np.ndarray | None = None) -> np.ndarray:
+    """`pessimistic_ranks` where every catalogue index has a score [V]; index 0 and `exclude` [H] never take part."""
+    ranked = np.ones(len(score), bool)
+    ranked[0] = False
+    if exclude is not None:
+        ranked[exclude] = False
+    item = np.flatnonzero(ranked)
+    return pessimistic_ranks(item, score[item], target)
+
+
+def settled(own: np.ndarray, at_least: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Ranks [P] of targets of many questions at once.
+
+    Args:
+        own: the targets' own scores [P], no NaN.
+        at_least: how many ranked items, targets included, score at least as high [P].
+        owner: number of the question of each [P], ascending.
+    """
+    order = np.lexsort((-own, owner))
+    score, question, row = own[order], owner[order], np.arange(len(own))
+    first = np.searchsorted(question, question)
+    last = np.append((score[1:] != score[:-1]) | (question[1:] != question[:-1]), True) if len(own) else row
+    tied_until = np.flatnonzero(last)[np.cumsum(last) - last] + 1 if len(own) else row
+    ranks = np.empty(len(own), np.int64)
+    ranks[order] = at_least[order] - (tied_until - first) + (row - first)
+    return ranks
 
 
 def list_ranks(ranked: np.ndarray, target: np.ndarray) -> np.ndarray:

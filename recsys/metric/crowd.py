@@ -1,0 +1,42 @@
+"""What the crowd had taken before the questions, item by item: what beyond-accuracy metrics and slices go by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.catalogue import Catalogue
+from recsys.sequence.histories import Histories
+
+LEVELS = 3
+"""How many levels of a category path are told apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """The V items of a catalogue (index 0 included) as the encoder's training saw them.
+
+    Attributes:
+        taken: events of each index that were learnt from [V] int64; 0 is a cold item.
+        takers: distinct shoppers of those events [V] int64.
+        shoppers: distinct shoppers in all.
+        path: number of the category path of each index, cut at 1, 2, ... levels, [V, LEVELS]; 0 where there is none.
+    """
+
+    taken: np.ndarray
+    takers: np.ndarray
+    shoppers: int
+    path: np.ndarray
+
+    @classmethod
+    def of(cls, histories: Histories, *, until: np.ndarray, catalogue: Catalogue) -> "Crowd":
+        """Counted from the interactions of each sequence that are earlier than its own `until` [S]; each event once."""
+        events, owner = histories.events, histories.owner()
+        learnt = histories.is_interaction() & histories.own() & (events.time < until[owner])
+        item, shopper = events.item[learnt].astype(np.int64), histories.shopper_number()[owner[learnt]]
+        pairs = np.unique(shopper * catalogue.size + item)
+        return cls(
+            taken=np.bincount(item, minlength=catalogue.size),
+            takers=np.bincount(pairs % catalogue.size, minlength=catalogue.size),
+            shoppers=len(np.unique(shopper)),
+            path=np.stack([catalogue.categories(level + 1)[0] for level in range(LEVELS)], axis=1),
+        )
