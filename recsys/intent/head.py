@@ -77,9 +77,9 @@ class Head(nn.Module, ABC):
         """How well outputs [M, size] tell what came, without calibration and with it."""
 
 
-def small_network(dim: int, size: int) -> nn.Sequential:
-    """One hidden layer; says nothing at first."""
+def small_network(dim: int, size: int, *, bias: float = 0.0) -> nn.Sequential:
+    """One hidden layer; says `bias` at first, whatever it reads."""
     out = nn.Linear(dim, size)
     nn.init.zeros_(out.weight)
-    nn.init.zeros_(out.bias)
+    nn.init.constant_(out.bias, bias)
     return nn.Sequential(nn.Linear(dim, dim), nn.GELU(), out)

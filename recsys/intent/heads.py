@@ -18,7 +18,9 @@ PURCHASE, CONSIDERING, WAIT, CATEGORY = "purchase", "considering", "wait", "cate
 """Names of the heads."""
 LOOKS = (EventType.VIEW, EventType.CLICK, EventType.ADD_TO_CART, EventType.WISHLIST)
 """Events that come before a purchase."""
-_EDGES_DAYS = (0.007, 0.02, 0.125, 0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 21, 28, 42, 60, 90, 180)
+_HOURS = (0.007, 0.02, 0.125, 0.5, 0.8, 1.2, 1.8)
+_DAYS = (2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5, 10.5, 12.5, 14.5, 17.5, 21.5, 28.5, 42.5, 60.5, 90.5, 180.5)
+"""Ends of stretches lie between whole days: people come back at the hour at which they came."""
 
 
 @registered
@@ -47,7 +49,7 @@ class IntentHeads:
     weight: float = 0.1
     category_depth: int = 2
     most_categories: int = 1_000
-    edges_days: tuple[float, ...] = _EDGES_DAYS
+    edges_days: tuple[float, ...] = (*_HOURS, *_DAYS)
 
     def __post_init__(self) -> None:
         try:

@@ -21,6 +21,8 @@ from recsys.sequence.batch import SequenceBatch
 _QUARTER = 4
 _MOST = 5.0
 """Log of what is certain enough: e^5 purchases expected within one stretch."""
+_START = -2.0
+"""Log of what is expected within a stretch that no log was ever long enough to teach of: hardly anything."""
 
 
 class WaitHead(Head):
@@ -40,7 +42,7 @@ class WaitHead(Head):
     def __init__(self, *, dim: int, edges_days: Sequence[float]) -> None:
         super().__init__()
         self.size = len(edges_days)
-        self.network = small_network(dim, self.size)
+        self.network = small_network(dim, self.size, bias=_START)
         self.edges: Tensor
         self.register_buffer("edges", torch.tensor(edges_days, dtype=torch.float32), persistent=False)
 
