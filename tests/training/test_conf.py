@@ -24,7 +24,7 @@ MAINS = [name for name in FILES if "/" not in name]
 ROOMS = {
     "data": "recsys.data",
     "index": "recsys.retrieval.index",
-    **dict.fromkeys(("trainer", "tracker", "engine"), "training.{group}"),
+    **dict.fromkeys(("trainer", "tracker", "engine", "pruner", "optimizer", "schedule"), "training.{group}"),
     **dict.fromkeys(("store",), "serving.{group}"),
 }
 """Where a group's parts live if not in recsys/<group>/."""
@@ -40,7 +40,8 @@ def composed(main: str, *overrides: str) -> DictConfig:
 def node(name: str) -> DictConfig:
     """The settings of one choice of one group, composed by the main configuration that has the group."""
     group, choice = name.split("/")
-    main = {"engine": "ingest", **dict.fromkeys(("release", "store", "server"), "serve")}.get(group, "train")
+    mains = {"engine": "ingest", "search": "sweep", "pruner": "sweep"}
+    main = {**mains, **dict.fromkeys(("release", "store", "server"), "serve")}.get(group, "train")
     chosen = f"{group}='{choice}'"
     if group == "experiment":
         return composed(main, f"+{chosen}" if group not in composed(main) else chosen)
@@ -59,10 +60,12 @@ def test_every_main_configuration_composes_and_resolves(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in GROUPED if name.startswith("experiment/")])
 def test_every_experiment_holds_overrides_of_keys_that_exist(name: str) -> None:
-    plain = composed("train")
+    written = OmegaConf.load(ROOT / f"{name}.yaml")
+    choices = [choice for choice in written.get("defaults", ()) if choice != "_self_"]
+    plain = composed("train", *(f"{key.split('/')[1]}={value}" for choice in choices for key, value in choice.items()))
     OmegaConf.set_struct(plain, True)
     OmegaConf.merge(plain, composed("train", f"experiment={name.split('/')[1]}"))
-    assert "_target_" not in OmegaConf.load(ROOT / f"{name}.yaml")
+    assert "_target_" not in written
 
 
 @pytest.mark.parametrize("name", [name for name in GROUPED if "_target_" in OmegaConf.load(ROOT / f"{name}.yaml")])
@@ -128,6 +131,25 @@ def features_are_usable(settings: Any, _: Path) -> None:
     assert spec(**settings).max_length == settings["max_length"]
 
 
+def optimizer_is_usable(optimizer: Any, _: Path) -> None:
+    layer = torch.nn.Linear(2, 1)
+    before = layer.weight.detach().clone()
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.build(layer).step()
+    assert (layer.weight < before).all()
+
+
+def schedule_is_usable(schedule: Any, _: Path) -> None:
+    optimizer = torch.optim.Adam(torch.nn.Linear(2, 1).parameters(), lr=1.0)
+    running = schedule.build(optimizer, steps=5)
+    rates = []
+    for _ in range(5):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        running.step()
+    assert 0 < max(rates) <= 1
+
+
 USED = {
     "model": model_is_usable,
     "sampler": sampler_is_usable,
@@ -135,4 +157,6 @@ USED = {
     "tracker": tracker_is_usable,
     "index": index_is_usable,
     "features": features_are_usable,
+    "optimizer": optimizer_is_usable,
+    "schedule": schedule_is_usable,
 }
