@@ -1,0 +1,159 @@
+"""Sweeps as a whole, killed ones too."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from mlflow.tracking import MlflowClient
+from optuna.trial import TrialState
+from rich.console import Console
+
+from recsys.errors import ConfigError, TrainingError
+from tests.training.search.sweeping import FIXED, OtherFuture, plan
+from training.pruner.median import Median
+from training.search.space import OneOf, Space
+from training.search.study import FILE
+from training.search.trials import sweep
+from training.sweep import main
+from training.tracker.mlflow import local_uri
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def said(**given: object) -> tuple[list[str], str]:
+    out = io.StringIO()
+    return sweep(plan(**given), Console(file=out, width=200)), out.getvalue()  # type: ignore[arg-type]
+
+
+def trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    storage = f"sqlite:///{folder / FILE}"
+    (name,) = optuna.get_all_study_names(storage)
+    return optuna.load_study(study_name=name, storage=storage).get_trials()
+
+
+def test_a_sweep_ends_with_the_command_that_trains_the_best_and_goes_on_when_asked_for_more(tmp_path: Path) -> None:
+    best, words = said(folder=tmp_path, trials=2)
+    ranked = sorted(trials(tmp_path), key=lambda trial: -(trial.value or 0))
+    assert best == ranked[0].user_attrs["overrides"]
+    assert words.rstrip().splitlines()[-1].startswith("recsys-train model.dim=8 ")
+    assert words.rstrip().endswith(" ".join(best))
+    assert "tracker=null" in words.rstrip().splitlines()[-1]
+
+    _, words = said(folder=tmp_path, trials=2)
+    assert "2 of 2 trials are done" in words
+    assert "trial 3" not in words
+    _, words = said(folder=tmp_path, trials=3)
+    assert "2 of 3 trials are done" in words
+    assert len(trials(tmp_path)) == 3
+
+
+def test_trials_never_see_what_happens_in_the_test_window(tmp_path: Path) -> None:
+    said(folder=tmp_path / "one", trials=2)
+    said(folder=tmp_path / "other", trials=2, data=OtherFuture())
+    one, other = ([t.intermediate_values for t in trials(tmp_path / name)] for name in ("one", "other"))
+    assert one == other
+    assert len(one[0]) == 2, "every epoch is reported"
+
+
+def test_hopeless_trials_end_early_and_say_so(tmp_path: Path) -> None:
+    wild = Space([OneOf(key="optimizer.learning_rate", values=[3.0, 0.001])])
+    pruner = Median(after_trials=1, after_epochs=1)
+    _, words = said(folder=tmp_path, trials=6, space=wild, pruner=pruner)
+    ended = {trial.params["optimizer.learning_rate"]: trial for trial in trials(tmp_path)}
+    pruned = [t for t in trials(tmp_path) if t.state is TrialState.PRUNED]
+    assert "pruned after epoch 1: others had come further by then" in words
+    assert {t.params["optimizer.learning_rate"] for t in pruned} == {3.0}
+    assert ended[0.001].state is TrialState.COMPLETE
+
+
+def test_a_trial_that_cannot_be_trained_counts_as_failed_and_the_sweep_goes_on(tmp_path: Path) -> None:
+    space = Space([OneOf(key="optimizer.learning_rate", values=[1e30, 0.02])])
+    _, words = said(folder=tmp_path, trials=5, space=space)
+    states = {trial.params["optimizer.learning_rate"]: trial.state for trial in trials(tmp_path)}
+    assert states == {1e30: TrialState.FAIL, 0.02: TrialState.COMPLETE}
+    assert "TrainingError" in words
+    hopeless = Space([OneOf(key="optimizer.learning_rate", values=[1e30, 1e31])])
+    with pytest.raises(TrainingError, match="none of 1 trials could be trained to its end; the last said:"):
+        said(folder=tmp_path / "hopeless", trials=1, space=hopeless)
+
+
+def test_a_search_for_what_does_not_exist_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="no_such"):
+        said(folder=tmp_path, trials=1, space=Space([OneOf(key="model.no_such", values=[1, 2])]))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConfigError, match="trials=0"):
+        replace(plan(tmp_path, 1), trials=0)
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_goes_on_to_as_many_trials_as_were_asked_for(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.training.search.sweeping", str(tmp_path), "5"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = 0
+    for wanted in (1, 3):  # while the second and the fourth trial run
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        begun = False
+        for line in process.stdout:
+            begun = begun or line.startswith(f"trial {wanted + 1}/5")
+            if begun and line.startswith("epoch 1: "):
+                break
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        assert [t.state for t in trials(tmp_path)].count(TrialState.RUNNING) == 1
+    assert killed == 2
+
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert "study killed: 3 of 5 trials are done" in done.stdout
+    assert "cut off while they ran, and tried again: 4" in done.stdout
+    states = [trial.state for trial in trials(tmp_path)]
+    assert states.count(TrialState.COMPLETE) == 5
+    assert states.count(TrialState.FAIL) == 2
+    assert len(states) == 7
+
+    said(folder=tmp_path / "undisturbed", trials=5, fixed=FIXED)
+    whole = [trial for trial in trials(tmp_path) if trial.state is TrialState.COMPLETE]
+    assert [(t.params, t.intermediate_values) for t in whole] == [
+        (t.params, t.intermediate_values) for t in trials(tmp_path / "undisturbed")
+    ], "the same trials, with the same figures"
+
+    client = MlflowClient(local_uri(tmp_path))
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert sorted(run.info.status for run in children) == ["FINISHED"] * 5 + ["KILLED"] * 2
+    assert len(runs) == 8
+    assert parent.info.status == "FINISHED"
+    assert all("best_validation" in run.data.metrics for run in children if run.info.status == "FINISHED")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model.dim=8", "search=size"], "ConfigError: model.dim=8 holds fast what the search varies (model.dim)"),
+        (["trials=0"], "ConfigError: trials=0"),
+        (["data.folder=/nowhere", "tracker=null"], "SourceError: /nowhere/transactions.parquet is missing"),
+        (["search=everything"], "search/everything"),
+    ],
+)
+def test_the_command_refuses_what_cannot_be_before_any_work(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["recsys-sweep", *arguments, "outputs=out"])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
