@@ -6,6 +6,7 @@
     catalogue.parquet      the items, in index order
     index.faiss            the item vectors, searchable
     metrics.json           the evaluation table
+    card.md                optional: the model card, for people
     manifest.json          SHA-256 of every file above
 
 Nothing is unpickled, and only registered `recsys` classes are constructed (`recsys/registry.py`).
@@ -51,14 +52,20 @@ _FILES = (
     "index.faiss",
     "metrics.json",
 )
+_CARD = "card.md"
 _UNUSABLE = (
     *(KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OSError, OverflowError, MemoryError),
     *(RecsysError, SafetensorError, pa.ArrowException),
 )
 
 
-def write_bundle(recommender: Recommender, folder: Path, *, metrics: Mapping[str, Any]) -> Recommender:
-    """Write a bundle; the directory appears whole or not at all. Returns the recommender with its version."""
+def write_bundle(
+    recommender: Recommender, folder: Path, *, metrics: Mapping[str, Any], card: str | None = None
+) -> Recommender:
+    """Write a bundle; the directory appears whole or not at all. Returns the recommender with its version.
+
+    `card` is a page of Markdown for whoever finds the folder.
+    """
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -76,7 +83,10 @@ def write_bundle(recommender: Recommender, folder: Path, *, metrics: Mapping[str
         pq.write_table(recommender.catalogue.items, partial / "catalogue.parquet", compression="zstd")
         recommender.index.save(partial / "index.faiss")
         _write_json(partial / "metrics.json", metrics)
-        digests = {name: _digest(partial / name) for name in _FILES}
+        files = _FILES if card is None else (*_FILES, _CARD)
+        if card is not None:
+            (partial / _CARD).write_text(card, encoding="utf-8")
+        digests = {name: _digest(partial / name) for name in files}
         _write_json(partial / MANIFEST, {"format": FORMAT, "files": digests})
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
@@ -97,9 +107,9 @@ def verify(folder: Path) -> None:
         found = manifest.get("format") if isinstance(manifest, dict) else manifest
         raise BundleError(f"{folder / MANIFEST} has format {found!r}; this release reads {FORMAT}: train again")
     listed = manifest.get("files")
-    if not isinstance(listed, dict) or set(listed) != set(_FILES):
+    if not isinstance(listed, dict) or set(listed) - {_CARD} != set(_FILES):
         raise BundleError(f"{folder / MANIFEST} does not list exactly {', '.join(_FILES)}; fetch the bundle again")
-    for name in _FILES:
+    for name in listed:
         path = folder / name
         if not path.is_file():
             raise BundleError(f"{path} is missing; fetch the bundle again")

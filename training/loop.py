@@ -20,6 +20,10 @@ from recsys.sequence.loader import Loader
 from training.assembly import with_statistics, with_tuned_weights
 from training.comparison import ANSWER_ROW, compare, encoder_ranker, metrics_json, print_table, protocol_of, tracked
 from training.dataset import Dataset
+from training.modelcard.card import ModelCard
+from training.modelcard.diary import Diary
+from training.modelcard.markdown import page
+from training.modelcard.write import keep_with_run, sizes
 from training.protocols import Tracker
 from training.provenance import facts, flat, recipe_digest
 from training.recipe import Recipe
@@ -40,7 +44,7 @@ def run(recipe: Recipe, console: Console) -> Path:
         summary = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print)
         print_log(summary, recipe.log_folder, console)
         digest = recipe_digest(recipe.settings, summary.fingerprint)
-        tracker = recipe.tracker(outputs=recipe.outputs)
+        tracker = Diary(recipe.tracker(outputs=recipe.outputs))
         if recipe.reuse and (kept := reusable(tracker, digest, console)):
             return kept
         with console.status("surveying the log and gathering everybody's history ..."):
@@ -50,7 +54,9 @@ def run(recipe: Recipe, console: Console) -> Path:
 
     torch.manual_seed(recipe.seed)
     known = facts(recipe.data, recipe.settings, summary.fingerprint, digest)
-    with tracker.run(recipe.data.name, flat(recipe.settings), {**known["libraries"], **known["origin"]}):
+    tags = {**known["libraries"], **known["origin"], **flat(known["machine"], "machine.")}
+    with tracker.run(recipe.data.name, flat(recipe.settings), tags):
+        tracker.dataset(recipe.data.name, fingerprint=summary.fingerprint, counts=sizes(summary))
         validation = dataset.validation(recipe.seed)
         test = dataset.test(recipe.evaluation_queries, recipe.seed)
         encoder, training = _trained(recipe, dataset, validation, tracker, console)
@@ -77,7 +83,8 @@ def run(recipe: Recipe, console: Console) -> Path:
         with console.status("counting the crowd up to the end of the log ..."):
             recommender = with_statistics(recommender, recipe, dataset, dataset.to_the_end())
         metrics = metrics_json(rows, training, protocol=protocol_of(recipe, test))
-        return _released(recommender, recipe, metrics, rows, tracker, console)
+        card = ModelCard.of(recommender, log=summary, metrics=metrics, curves=tracker.curves)
+        return _released(recommender, recipe, card, rows, tracker, console)
 
 
 def _trained(
@@ -117,16 +124,17 @@ def _trained(
 def _released(
     recommender: Recommender,
     recipe: Recipe,
-    metrics: Mapping[str, object],
+    card: ModelCard,
     rows: Mapping[str, Score],
     tracker: Tracker,
     console: Console,
 ) -> Path:
-    """Write the bundle and, if asked to, make it the champion."""
+    """Write the bundle with its card and, if asked to, make it the champion."""
     stamp = to_datetime(SystemClock().now()).strftime("%Y%m%dT%H%M%S.%f")
     folder = recipe.outputs / "bundles" / f"{recipe.data.name}-{stamp}"
-    recommender = write_bundle(recommender, folder, metrics=metrics)
+    recommender = write_bundle(recommender, folder, metrics=card.metrics, card=page(card))
     console.print(f"bundle {recommender.model_version}: {folder}", soft_wrap=True)
+    keep_with_run(card, tracker, place=folder, version=recommender.model_version)
     if recipe.register:
         tags = {
             "recipe": recommender.facts["origin"]["recipe"],

@@ -25,8 +25,17 @@ class Champion:
 class Tracker(Protocol):
     """Remembers what was run and what came out."""
 
-    def run(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> AbstractContextManager[None]:
-        """One run; everything logged inside belongs to it."""
+    def run(
+        self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], *, key: str | None = None
+    ) -> AbstractContextManager[None]:
+        """One run; everything logged inside belongs to it, and a run opened inside is its child.
+
+        With a `key`, the run of that key goes on if there is one; what was cut off inside it is closed as killed.
+        """
+        ...
+
+    def dataset(self, name: str, *, fingerprint: str, counts: Mapping[str, int]) -> None:
+        """What the run learns from: the log's name, the digest of its content, how much of what it holds."""
         ...
 
     def log(self, values: Mapping[str, float], *, step: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from recsys.clock import to_datetime
 from recsys.protocols import Source
+from training.machine import machine_facts
 
 _LIBRARIES = ("attune-recsys", "torch", "numpy", "pyarrow", "faiss-cpu", "safetensors", "hydra-core", "mlflow", "ray")
 _NOT_SHAPING = ("outputs", "engine", "reuse", "register", "tracker", "experiment")
@@ -62,6 +63,7 @@ def facts(source: Source, settings: Mapping[str, Any], fingerprint: str, digest:
         "cutoff": to_datetime(source.cutoff).isoformat(),
         "settings": flat(settings),
         "libraries": library_versions(),
+        "machine": machine_facts(),
         "origin": {"git_revision": git_revision(), "data_fingerprint": fingerprint, "recipe": digest},
     }
 

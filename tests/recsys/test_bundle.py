@@ -22,6 +22,7 @@ from recsys.state import Context, History, ShopperState
 
 FILES = (
     "arrays.safetensors",
+    "card.md",
     "catalogue.parquet",
     "index.faiss",
     "manifest.json",
@@ -75,6 +76,17 @@ def test_a_bundle_written_again_and_read_gives_the_same_vectors_and_answers(
     assert again.features == recommender.features
     assert read_metrics(tmp_path / "again") == {"rows": {}}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again"]
+
+
+def test_a_bundle_without_a_card_is_read_and_a_card_that_is_listed_is_checked(
+    recommender: Recommender, tmp_path: Path
+) -> None:
+    write_bundle(recommender, tmp_path / "bare", metrics={})
+    assert not (tmp_path / "bare" / "card.md").exists()
+    verify(tmp_path / "bare")
+    write_bundle(recommender, tmp_path / "told", metrics={}, card="# Model card")
+    assert (tmp_path / "told" / "card.md").read_text() == "# Model card"
+    assert read_bundle(tmp_path / "told").model_version != version_of(tmp_path / "bare")
 
 
 def test_what_features_learnt_comes_back_from_the_bundle(recommender: Recommender, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Runs, metrics and the model registry in MLflow; by default a SQLite file in the outputs folder."""
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -12,17 +13,18 @@ from urllib.request import url2pathname
 os.environ.setdefault("MLFLOW_DISABLE_AUTO_LOGGING", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, Metric
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from recsys.clock import SystemClock
 from recsys.errors import ConfigError
 from training.protocols import Champion
+from training.tracker.lineage import opened_run
+from training.tracker.system import measured
 
 MODEL = "attune"
 CHAMPION = "champion"
-_MOST_PARAM_LENGTH = 500
 
 
 def local_uri(outputs: Path) -> str:
@@ -37,14 +39,18 @@ class MlflowTracker:
         outputs: the run folder; the default store and artifacts lie in it.
         uri: tracking and registry address; None keeps both in `outputs`.
         experiment: name under which runs are collected.
+        system_metrics_s: how often CPU, memory, disk, network and GPU are measured while a run lasts; 0: never.
     """
 
-    def __init__(self, *, outputs: Path, uri: str | None = None, experiment: str = "attune") -> None:
+    def __init__(
+        self, *, outputs: Path, uri: str | None = None, experiment: str = "attune", system_metrics_s: float = 10.0
+    ) -> None:
         outputs.mkdir(parents=True, exist_ok=True)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("mlflow.store").setLevel(logging.WARNING)
         self.uri = uri or local_uri(outputs)
         self._experiment = experiment
+        self._system_metrics_s = system_metrics_s
         self._artifacts = None if uri else (outputs / "artifacts").resolve().as_uri()
         self._run: str | None = None
         try:
@@ -57,21 +63,27 @@ class MlflowTracker:
             raise ConfigError(f"MLflow at {self.uri} does not answer ({error.message}); set tracker.uri") from error
 
     @contextmanager
-    def run(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[None]:
-        """Open a run; it ends FINISHED, or FAILED if the block raises."""
-        run = self._client.create_run(self._experiment_id, run_name=name)
-        self._run = run.info.run_id
-        self._client.log_batch(
-            self._run,
-            params=[Param(key, str(value)[:_MOST_PARAM_LENGTH]) for key, value in params.items()],
-            tags=[RunTag(key, value) for key, value in tags.items()],
-        )
+    def run(
+        self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], *, key: str | None = None
+    ) -> Iterator[None]:
+        """Open a run, as a child where one is open; it ends FINISHED, or FAILED if the block raises."""
+        outer = self._run
+        run = opened_run(self._client, self._experiment_id, name, params=params, tags=tags, parent=outer, key=key)
+        self._run = run
         try:
-            yield
+            with measured(self._run, uri=self.uri, every_s=self._system_metrics_s):
+                yield
         except BaseException:
-            self._client.set_terminated(self._run, "FAILED")
+            self._client.set_terminated(run, "FAILED")
             raise
-        self._client.set_terminated(self._run, "FINISHED")
+        finally:
+            self._run = outer
+        self._client.set_terminated(run, "FINISHED")
+
+    def dataset(self, name: str, *, fingerprint: str, counts: Mapping[str, int]) -> None:
+        """Name the data as the run's input, so that runs can be searched by it; `counts` are shown beside it."""
+        used = Dataset(name, fingerprint, "local", json.dumps({"uri": name}), profile=json.dumps(dict(counts)))
+        self._client.log_inputs(self._opened(), [DatasetInput(used)])
 
     def log(self, values: Mapping[str, float], *, step: int) -> None:
         """Log metrics at a step."""

@@ -14,9 +14,14 @@ class NullTracker:
     def __init__(self, *, outputs: Path) -> None:
         self.outputs = outputs
 
-    def run(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> AbstractContextManager[None]:
+    def run(
+        self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], *, key: str | None = None
+    ) -> AbstractContextManager[None]:
         """Nothing is opened."""
         return nullcontext()
+
+    def dataset(self, name: str, *, fingerprint: str, counts: Mapping[str, int]) -> None:
+        """Nothing is kept."""
 
     def log(self, values: Mapping[str, float], *, step: int) -> None:
         """Nothing is kept."""

@@ -1,8 +1,10 @@
 """Runs and the registry in MLflow, in a local SQLite file."""
 
+import time
 from pathlib import Path
 
 import pytest
+from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from recsys.errors import ConfigError
@@ -16,6 +18,17 @@ def bundle(tmp_path: Path) -> Path:
     return tmp_path / "a-bundle"
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store for tests that tell their runs apart by name; making one takes a second or two."""
+    return tmp_path_factory.mktemp("outputs")
+
+
+def run_named(outputs: Path, name: str) -> Run:
+    (found,) = MlflowClient(local_uri(outputs)).search_runs(["1"], f"run_name = '{name}'")
+    return found
+
+
 def test_a_run_keeps_settings_tags_and_figures(tmp_path: Path) -> None:
     tracker = MlflowTracker(outputs=tmp_path)
     with tracker.run("shop", {"model.dim": 64}, {"git_revision": "abc"}):
@@ -24,6 +37,29 @@ def test_a_run_keeps_settings_tags_and_figures(tmp_path: Path) -> None:
     (run,) = MlflowClient(local_uri(tmp_path)).search_runs(["1"])
     assert (run.info.status, run.data.params["model.dim"]) == ("FINISHED", "64")
     assert (run.data.tags["git_revision"], run.data.metrics["loss"]) == ("abc", 1.5)
+
+
+def test_a_run_names_the_data_it_learns_from(shared: Path) -> None:
+    tracker = MlflowTracker(outputs=shared)
+    with tracker.run("data", {}, {}):
+        tracker.dataset("tea shop", fingerprint="0123456789abcdef", counts={"events": 9})
+    (used,) = [found.dataset for found in run_named(shared, "data").inputs.dataset_inputs]
+    assert (used.name, used.digest, used.profile) == ("tea shop", "0123456789abcdef", '{"events": 9}')
+    found = MlflowClient(local_uri(shared)).search_runs(["1"], "dataset.digest = '0123456789abcdef'")
+    assert [run.info.run_name for run in found] == ["data"]
+
+
+@pytest.mark.parametrize(("every_s", "least", "most"), [(0.05, 3, 50), (60, 1, 1), (0, 0, 0)])
+def test_a_run_measures_the_machine_while_it_lasts_even_if_it_is_short(
+    shared: Path, every_s: float, least: int, most: int
+) -> None:
+    name = f"every {every_s}"
+    with MlflowTracker(outputs=shared, system_metrics_s=every_s).run(name, {}, {}):
+        time.sleep(0.5)
+    client, run = MlflowClient(local_uri(shared)), run_named(shared, name)
+    for metric in ("system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"):
+        assert least <= len(client.get_metric_history(run.info.run_id, metric)) <= most
+    assert run.info.status == "FINISHED"
 
 
 def test_a_run_that_breaks_is_marked_as_failed(tmp_path: Path) -> None:

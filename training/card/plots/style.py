@@ -41,11 +41,16 @@ STYLE: dict[Any, Any] = {
 
 
 def canvas(
-    rows: int = 1, columns: int = 1, *, height: float = 3.6, widths: Sequence[float] | None = None
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    height: float = 3.6,
+    widths: Sequence[float] | None = None,
+    heights: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of the common width and its axes, row by row; `height` in inches."""
+    """A figure of the common width and its axes, row by row; `height` in inches, `widths` and `heights` relative."""
     figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths)
+    axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths, height_ratios=heights)
     return figure, list(axes.flat)
 
 

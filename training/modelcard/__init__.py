@@ -1,0 +1,1 @@
+"""What a trained model tells about itself: a page of Markdown, pictures, figures for the tracker."""
