@@ -1,0 +1,179 @@
+"""Shoppers like this one: what those take whose habits are alike, beside what the shopper takes.
+
+A shopper is the share of their moments (baskets) that each item was part of, moments halved for every `half_life_days`
+that they lie before the shopper's last; neighbours are the nearest by the cosine of these vectors, items weighed by
+rarity. The answer mixes the shopper's own shares with those of the neighbours, as in next-basket recommendation: Hu,
+He, Gao & Zhang, "Modeling personalized item frequency information for next-basket recommendation" (TIFU-kNN, SIGIR
+2020, https://arxiv.org/abs/2006.00556), whose decay by groups of baskets is a decay by time here.
+
+Memory is bounded by `shoppers` times `items_per_shopper`, time by that and `shoppers_per_item`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.clock import DAY
+from recsys.registry import registered
+from recsys.retrieval.spans import rows_of_spans
+from recsys.sequence.histories import Histories
+from recsys.slate import Candidates, Reason
+from recsys.state import History, ShopperState
+
+_LEARNT = {"start", "item", "share", "item_start", "item_shopper", "item_weight", "rarity"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """Shares of items in the moments of shoppers: R rows, by shopper; (owner, item) are distinct."""
+
+    owner: np.ndarray
+    item: np.ndarray
+    share: np.ndarray
+
+
+@registered
+class UserKNN:
+    """Items by their share in the moments of like-minded shoppers and in the shopper's own.
+
+    Args:
+        neighbours: how many shoppers answer.
+        own: weight of the shopper's own shares beside the neighbours'; 0 leaves them out.
+        half_life_days: age at which a moment counts half.
+        shoppers: how many are remembered, those last seen.
+        items_per_shopper: how many items describe a shopper, those of the largest shares.
+        shoppers_per_item: how many shoppers an item finds, those of the largest shares.
+        start, item, share: the shoppers' vectors: where each begins [S + 1] int64, items [R] int32, shares [R] float32.
+        item_start, item_shopper, item_weight: for every item the shoppers who take it: where they begin [V + 1] int64,
+            who [P] int32, and the item's part of the shopper's vector, of length one [P] float32.
+        rarity: how much sharing an item says [V] float32.
+    """
+
+    name = "user_knn"
+    timed = False
+
+    def __init__(
+        self,
+        *,
+        neighbours: int = 100,
+        own: float = 0.5,
+        half_life_days: float = 90.0,
+        shoppers: int = 50_000,
+        items_per_shopper: int = 500,
+        shoppers_per_item: int = 2_000,
+        **learnt: np.ndarray,
+    ) -> None:
+        if strange := learnt.keys() - _LEARNT:
+            raise TypeError(f"UserKNN does not know {sorted(strange)}; it takes {', '.join(sorted(_LEARNT))}")
+        self.neighbours = neighbours
+        self.own = own
+        self.half_life_days = half_life_days
+        self.shoppers = shoppers
+        self.items_per_shopper = items_per_shopper
+        self.shoppers_per_item = shoppers_per_item
+        self._learnt = learnt
+
+    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+        """Describe the shoppers by their events before `until`; `items` is V."""
+        known = histories.before(until).interactions()
+        owner, count = _last_seen(known, self.shoppers)
+        here = owner >= 0
+        found = _shares(owner[here], known.events[here], self.half_life_days, self.items_per_shopper)
+        holders = np.bincount(found.item, minlength=items)
+        rarity = np.log((count + 1) / np.maximum(holders, 1)).astype(np.float32)
+        part = found.share * rarity[found.item]
+        length = np.sqrt(np.bincount(found.owner, part**2, minlength=count))
+        part = part / np.maximum(length, 1e-12)[found.owner]
+        order = np.lexsort((-part, found.item))
+        place = np.arange(len(order)) - (np.cumsum(holders) - holders)[found.item[order]]
+        kept = order[place < self.shoppers_per_item]
+        self._learnt = {
+            "start": np.searchsorted(found.owner, np.arange(count + 1)).astype(np.int64),
+            "item": found.item.astype(np.int32),
+            "share": found.share.astype(np.float32),
+            "item_start": np.concatenate([[0], np.cumsum(np.minimum(holders, self.shoppers_per_item))]).astype(
+                np.int64
+            ),
+            "item_shopper": found.owner[kept].astype(np.int32),
+            "item_weight": part[kept].astype(np.float32),
+            "rarity": rarity,
+        }
+
+    def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
+        """Items of the neighbours and, unless `own` is 0, of the shopper."""
+        own = self._own(state)
+        if not len(own.item) or not self._learnt:
+            return Candidates.none()
+        learnt = self._learnt
+        shopper, alike = self._neighbours(own)
+        rows, owner = rows_of_spans(learnt["start"][shopper], learnt["start"][shopper + 1])
+        weight = (1 - self.own) * alike / max(float(alike.sum()), 1e-12)
+        item = np.concatenate([learnt["item"][rows], own.item])
+        vote = np.concatenate([learnt["share"][rows] * weight[owner], self.own * own.share])
+        score = np.bincount(item, vote, minlength=len(learnt["rarity"])).astype(np.float32)
+        return Candidates.best_of(score, len(score) if count is None else count)
+
+    def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
+        """Tells what the shopper takes from what others do."""
+        mine = np.isin(item, self._own(state).item)
+        return [Reason("you take it now and then" if own else "shoppers like you take it") for own in mine.tolist()]
+
+    def settings(self) -> dict[str, int | float]:
+        return {
+            "neighbours": self.neighbours,
+            "own": self.own,
+            "half_life_days": self.half_life_days,
+            "shoppers": self.shoppers,
+            "items_per_shopper": self.items_per_shopper,
+            "shoppers_per_item": self.shoppers_per_item,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return dict(self._learnt)
+
+    def _own(self, state: ShopperState) -> _Shares:
+        """The shopper's own shares."""
+        seen = state.history.interactions()
+        return _shares(np.zeros(len(seen), np.int64), seen, self.half_life_days, self.items_per_shopper)
+
+    def _neighbours(self, own: _Shares) -> tuple[np.ndarray, np.ndarray]:
+        """The shoppers most alike [K], best first, and how much each is: a cosine, but for the asking one's length."""
+        learnt = self._learnt
+        rows, place = rows_of_spans(learnt["item_start"][own.item], learnt["item_start"][own.item + 1])
+        part = (own.share * learnt["rarity"][own.item])[place] * learnt["item_weight"][rows]
+        alike = np.bincount(learnt["item_shopper"][rows], part, minlength=len(learnt["start"]) - 1)
+        if self.neighbours < len(alike):
+            shopper = np.argpartition(-alike, self.neighbours)[: self.neighbours]
+        else:
+            shopper = np.arange(len(alike))
+        shopper = shopper[np.lexsort((shopper, -alike[shopper]))]
+        return shopper, alike[shopper]
+
+
+def _last_seen(known: Histories, most: int) -> tuple[np.ndarray, int]:
+    """The number of every event's shopper among the `most` seen last, -1 for the others [E], and how many they are."""
+    last = known.events.time[known.start[1:] - 1]
+    kept = np.sort(np.argsort(-last, kind="stable")[:most])
+    number = np.full(len(known), -1)
+    number[kept] = np.arange(len(kept))
+    return number[known.owner()], len(kept)
+
+
+def _shares(owner: np.ndarray, events: History, half_life_days: float, most: int) -> _Shares:
+    """The `most` largest shares of each shopper, from `events` [E] of the shoppers `owner` [E], by shopper and time."""
+    fresh = (np.diff(owner, prepend=-1) != 0) | (np.diff(events.time, prepend=-1) != 0)
+    first = np.flatnonzero(fresh)
+    whose, when = owner[first], events.time[first]
+    ends = np.flatnonzero(np.diff(whose, append=-1))
+    age_days = (np.repeat(when[ends], np.diff(ends, prepend=-1)) - when) / DAY
+    weight = 0.5 ** (age_days / half_life_days)
+    total = np.bincount(whose, weight)
+    items = int(events.item.max(initial=0)) + 1
+    moment, item = np.divmod(np.unique((np.cumsum(fresh) - 1) * items + events.item), items)
+    pair, number = np.unique(whose[moment] * items + item, return_inverse=True)
+    by, item = np.divmod(pair, items)
+    share = np.bincount(number, weight[moment], minlength=len(pair)) / total[by]
+    order = np.lexsort((item, -share, by))
+    place = np.arange(len(order)) - np.searchsorted(by, by)
+    kept = order[place < most]
+    return _Shares(by[kept], item[kept], share[kept])
