@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
+from recsys.model.dropout import Dropout
 from recsys.model.embedder import EventEmbedder
 from recsys.protocols import ItemTower, Similarity
 from recsys.sequence.batch import SequenceBatch
@@ -57,7 +58,7 @@ class SequenceEncoder(nn.Module):
         )
         self.trunk = trunk
         self.norm = nn.LayerNorm(dim) if norm is None else norm
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.similarity = similarity.build(items=items, dim=dim)
         self.vector_size: int = self.similarity.vector_size
 

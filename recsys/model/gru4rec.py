@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
+from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
 from recsys.protocols import ItemTower, Similarity
 from recsys.registry import registered
@@ -31,7 +32,7 @@ class Recurrence(nn.Module):
     def __init__(self, *, dim: int, dropout: float, through_time: bool) -> None:
         super().__init__()
         self.cell = nn.GRUCell(dim, dim)
-        self.dropout, self.through_time = dropout, through_time
+        self.dropout, self.through_time = Dropout(dropout), through_time
         for name, weight in self.cell.named_parameters():
             if name.startswith("bias"):
                 nn.init.zeros_(weight)
@@ -47,10 +48,10 @@ class Recurrence(nn.Module):
         states = self._states(moments)
         if place is None:
             return states, states
-        return states, self._step(token, _before(states).gather(1, place), self._kept(token))
+        return states, self._step(token, _before(states).gather(1, place), self.dropout.mask(token))
 
     def _states(self, given: Tensor) -> Tensor:
-        keep = self._kept(given)
+        keep = self.dropout.mask(given)
         if self.through_time or not torch.is_grad_enabled():
             return self._walk(given, keep)
         with torch.no_grad():
@@ -61,12 +62,6 @@ class Recurrence(nn.Module):
         """The states [..., dim] that inputs `given` make of the states `before`; `keep` [..., dim] is dropout's."""
         made: Tensor = self.cell(given.flatten(0, -2), before.flatten(0, -2)).view_as(given)
         return made if keep is None else made * keep
-
-    def _kept(self, like: Tensor) -> Tensor | None:
-        """What dropout leaves of each component; None for all."""
-        if not (self.training and self.dropout):
-            return None
-        return nn.functional.dropout(torch.ones_like(like), self.dropout)
 
     def _walk(self, given: Tensor, keep: Tensor | None) -> Tensor:
         if not given.shape[1]:

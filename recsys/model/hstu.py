@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from recsys.clock import SECOND
 from recsys.feature.spec import FeatureSpec
 from recsys.model.attention import insist_divisible
+from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
 from recsys.model.pointwise import UNSEEN, looked_up, pointwise_attention
 from recsys.protocols import ItemTower, Similarity
@@ -71,7 +72,7 @@ class TransductionUnit(nn.Module):
         self.heads, self.longest = heads, longest
         self.uvqk = nn.Linear(dim, 4 * dim, bias=False)
         self.out = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.moments = nn.Parameter(torch.empty(longest + 1))
         self.time = nn.Parameter(torch.empty(buckets)) if buckets > 1 else None
         for weight in (self.uvqk.weight, *(bias for bias in (self.moments, self.time) if bias is not None)):
@@ -79,17 +80,17 @@ class TransductionUnit(nn.Module):
         nn.init.xavier_uniform_(self.out.weight)
 
     def bias(self, apart: Tensor) -> Tensor:
-        """What is added to the scores of tokens that are `apart` [B, L, L], [B, 1, L, L]."""
+        """What is added to the scores of tokens that are `apart` [B, L, L], of the same shape."""
         known = self.moments if self.time is None else (self.moments[:, None] + self.time).flatten()
-        return looked_up(torch.cat([known, known.new_tensor([UNSEEN])]), apart)[:, None]
+        return looked_up(torch.cat([known, known.new_tensor([UNSEEN])]), apart)
 
     def forward(self, hidden: Tensor, apart: Tensor) -> Tensor:
         batch, length, dim = hidden.shape
         normed = nn.functional.layer_norm(hidden, [dim], eps=_EPSILON)
         uvqk = nn.functional.silu(self.uvqk(normed))
         gate = uvqk[..., :dim]
-        value, query, key = uvqk[..., dim:].view(batch, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = pointwise_attention(query, key, value, self.bias(apart)).transpose(1, 2).reshape(batch, length, dim)
+        value, query, key = uvqk[..., dim:].view(batch, length, 3, self.heads, dim // self.heads).permute(2, 3, 0, 1, 4)
+        mixed = pointwise_attention(query, key, value, self.bias(apart)).permute(1, 2, 0, 3).reshape(batch, length, dim)
         # The norm of a sum over n is the norm of the sum with an epsilon n squared times as large.
         mixed = nn.functional.layer_norm(mixed, [dim], eps=_EPSILON * self.longest**2)
         out: Tensor = hidden + self.out(self.dropout(gate * mixed))

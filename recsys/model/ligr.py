@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
 from recsys.model.attention import Trunk, attend, insist_divisible, start_as_average
+from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
 from recsys.protocols import ItemTower, Similarity
 from recsys.registry import registered
@@ -30,7 +31,7 @@ class GatedBlock(nn.Module):
         self.widen = nn.Linear(dim, 2 * expansion * dim, bias=False)
         self.narrow = nn.Linear(expansion * dim, dim, bias=False)
         self.forward_gate = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         start_as_average(self.qkv, self.project)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:

@@ -1,9 +1,10 @@
 """Attention that weighs each pair by the SiLU of its score, and biases looked up for each pair; both made to be fast.
 
-Scores [B, H, L, L] are never kept: rows are worked through in strips that stay in the cache, and worked out again for
-the gradient. Tokens stand in order of time, so a strip needs no columns to its right: they are not even computed.
+Scores [B, H, L, L] are never kept: they are worked through in tiles that stay in a CPU's cache, and worked out again
+for the gradient. Tokens stand in order of time, so a strip of rows needs no columns to its right: none are computed.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,14 +13,15 @@ from torch.autograd.function import once_differentiable
 
 UNSEEN = -1e4
 """A bias whose SiLU, and the slope there, are zero in any precision: whoever has it is not looked at."""
-_STRIP = 64
+_SEQUENCES, _STRIP = 8, 64
+"""Of a tile on a CPU: half a megabyte of scores of 200 tokens."""
 
 
 def pointwise_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Sum over k of SiLU(query[l] . key[k] + bias[l, k]) value[k]; whoever may not be looked at has the bias `UNSEEN`,
     which all that stand after l must.
 
-    `query`, `key`, `value` [B, H, L, E] and `bias` [B or 1, 1, L, L] -> [B, H, L, E].
+    `query`, `key`, `value` [H, B, L, E] and `bias` [B or 1, L, L] -> [H, B, L, E].
     """
     mixed: Tensor = _PointwiseAttention.apply(query, key, value, bias)  # type: ignore[no-untyped-call]
     return mixed
@@ -31,20 +33,18 @@ def looked_up(table: Tensor, row: Tensor) -> Tensor:
     return found
 
 
-def _strips(length: int) -> list[tuple[int, int]]:
-    return [(begin, min(begin + _STRIP, length)) for begin in range(0, length, _STRIP)]
-
-
 class _PointwiseAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
         query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
-        bias = bias.to(query.dtype)
+        bias = bias.to(query.dtype).expand(query.shape[1], -1, -1)
         ctx.save_for_backward(query, key, value, bias)
         mixed = torch.empty_like(query)
-        for begin, end in _strips(query.shape[2]):
-            score = _scores(query, key, bias, begin, end)
-            mixed[:, :, begin:end] = torch.nn.functional.silu(score, inplace=True) @ value[:, :, :end]
+        for some, rows, seen in _tiles(bias):
+            for head in range(len(query)):
+                score = torch.baddbmm(bias[some, rows, seen], query[head, some, rows], key[head, some, seen].mT)
+                weight = torch.nn.functional.silu(score, inplace=True)
+                torch.bmm(weight, value[head, some, seen], out=mixed[head, some, rows])
         return mixed
 
     @staticmethod
@@ -53,22 +53,32 @@ class _PointwiseAttention(torch.autograd.Function):
         query, key, value, bias = ctx.saved_tensors
         grad = grad.contiguous()
         of_query, of_key, of_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
-        of_bias = torch.zeros_like(bias)
-        summed = [1] if bias.shape[0] == query.shape[0] else [0, 1]
-        for begin, end in _strips(query.shape[2]):
-            score = _scores(query, key, bias, begin, end)
-            above = grad[:, :, begin:end]
-            of_value[:, :, :end] += torch.nn.functional.silu(score).transpose(-1, -2) @ above
-            of_score = torch.ops.aten.silu_backward(above @ value[:, :, :end].transpose(-1, -2), score)
-            of_bias[:, :, begin:end, :end] = of_score.sum(summed, keepdim=True)
-            of_query[:, :, begin:end] = of_score @ key[:, :, :end]
-            of_key[:, :, :end] += of_score.transpose(-1, -2) @ query[:, :, begin:end]
+        own = bias.stride(0) > 0
+        of_bias = torch.zeros_like(bias if own else bias[:1], dtype=torch.promote_types(bias.dtype, torch.float32))
+        for some, rows, seen in _tiles(bias):
+            for head in range(len(query)):
+                asking, asked, given = query[head, some, rows], key[head, some, seen], value[head, some, seen]
+                above = grad[head, some, rows]
+                score = torch.baddbmm(bias[some, rows, seen], asking, asked.mT)
+                of_value[head, some, seen].baddbmm_(torch.nn.functional.silu(score).mT, above)
+                of_score = torch.ops.aten.silu_backward(above @ given.mT, score)
+                torch.bmm(of_score, asked, out=of_query[head, some, rows])
+                of_key[head, some, seen].baddbmm_(of_score.mT, asking)
+                if own:
+                    of_bias[some, rows, seen] += of_score
+                else:
+                    of_bias[:, rows, seen] += of_score.sum(0)
         return of_query, of_key, of_value, of_bias
 
 
-def _scores(query: Tensor, key: Tensor, bias: Tensor, begin: int, end: int) -> Tensor:
-    """Of the rows of one strip, [B, H, end - begin, end]."""
-    return (query[:, :, begin:end] @ key[:, :, :end].transpose(-1, -2)).add_(bias[:, :, begin:end, :end])
+def _tiles(bias: Tensor) -> Iterator[tuple[slice, slice, slice]]:
+    """Sequences, rows and the columns that these may see, of `bias` [B, L, L]."""
+    count, length = bias.shape[:2]
+    sequences, strip = (_SEQUENCES, _STRIP) if bias.device.type == "cpu" else (count, length)
+    for first in range(0, count, sequences):
+        for begin in range(0, length, strip):
+            end = min(begin + strip, length)
+            yield slice(first, first + sequences), slice(begin, end), slice(0, end)
 
 
 class _LookUp(torch.autograd.Function):

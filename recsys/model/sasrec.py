@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
 from recsys.model.attention import Trunk, attend, insist_divisible, start_as_average
+from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
 from recsys.protocols import ItemTower, Similarity
 from recsys.registry import registered
@@ -26,7 +27,7 @@ class Block(nn.Module):
         self.forward_norm = nn.LayerNorm(dim)
         out = nn.Linear(4 * dim, dim)
         self.feed_forward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), out)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         start_as_average(self.qkv, self.project)
         with torch.no_grad():
             out.weight.mul_(0.1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from recsys.event import EventType
 from recsys.feature.spec import FeatureSpec
+from recsys.model.dropout import Dropout
 from recsys.model.gru4rec import GRU4Rec, Recurrence
 from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.loader import Loader
@@ -136,7 +137,7 @@ def test_states_go_on_as_dropout_left_them() -> None:
     torch.manual_seed(3)
     states, _ = layer(given, given, None)
     torch.manual_seed(3)
-    keep = nn.functional.dropout(torch.ones_like(given), 0.5)
+    keep = Dropout(0.5)(torch.ones_like(given))
     cell, before = nn.GRUCell(4, 4), torch.zeros(3, 4)
     cell.load_state_dict(layer.cell.state_dict())
     for number in range(5):
