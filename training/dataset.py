@@ -16,6 +16,7 @@ from recsys.event import INTERACTIONS, EventType
 from recsys.feature.price import medians
 from recsys.feature.spec import FeatureSpec
 from recsys.feature.statistics import Statistics
+from recsys.intent.labels import Labels
 from recsys.log.engine import Engine
 from recsys.log.reader import EventLog
 from recsys.metric.evaluation import Case, cases_between
@@ -56,6 +57,7 @@ class Dataset:
         category: leaf category of every index [V].
         cut: where each sequence is cut.
         target: what a question asks for.
+        exclude_seen: whether items of the shopper's own history leave every ranking.
         wanted: the event types that are asked for: purchases or, where a log has none, all interactions.
         cutoff: instant at which the test begins, where the split has one for all.
         end: just after the last event.
@@ -70,6 +72,7 @@ class Dataset:
     category: np.ndarray
     cut: Cut
     target: Target
+    exclude_seen: bool
     wanted: tuple[EventType, ...]
     cutoff: int
     end: int
@@ -115,21 +118,27 @@ class Dataset:
             category=category,
             cut=recipe.split.cut(histories, cutoff=source.cutoff),
             target=recipe.target,
+            exclude_seen=recipe.exclude_seen,
             wanted=(EventType.PURCHASE,) if EventType.PURCHASE in known_types else known_types,
             cutoff=source.cutoff,
             end=survey.last + 1,
         )
 
-    def training_stream(self) -> tuple[TokenStream, np.ndarray]:
-        """The tokens that the encoder may learn from, in mapped files, and the instant from which each sequence [S] is
-        asked; TrainingError where there is nothing."""
-        learn = self.cut.learn_until
+    def training_stream(
+        self, labels: Labels = Labels(()), *, to_test: bool = False
+    ) -> tuple[TokenStream, np.ndarray]:
+        """The tokens that the encoder may learn from, in mapped files, with `labels`, and the instant from which each
+        sequence [S] is asked; with `to_test` the validation window's too. TrainingError where there is nothing."""
+        learn = self.cut.count_until if to_test else self.cut.learn_until
         settings = json.dumps(self.features.to_json(), sort_keys=True, default=str)
         asked = f"{type(self.target).__name__} {sorted(vars(self.target).items())}"
         digest = hashlib.sha256(np.ascontiguousarray(learn).data).hexdigest()
-        key = _digest(self.key, settings, asked, digest)
+        key = _digest(self.key, settings, asked, digest, *labels.parts)
         folder = self.log.cache_folder / f"stream-{key}"
-        stream, asked_from = stored_stream(self.histories, self.features, self.target, until=learn, folder=folder)
+        until = np.minimum(learn, self.end)
+        stream, asked_from = stored_stream(
+            self.histories, self.features, self.target, until=until, folder=folder, labels=labels
+        )
         _insist_unchanged(self.log, folder)
         if not len(stream.item):
             raise TrainingError(
@@ -178,6 +187,7 @@ class Dataset:
             target=self.target,
             wanted=self.wanted,
             memory=self.features.memory,
+            exclude_seen=self.exclude_seen,
             limit=limit,
             seed=seed,
         )

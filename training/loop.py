@@ -5,21 +5,18 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 
 from recsys.bundle import write_bundle
 from recsys.clock import SystemClock, to_datetime
 from recsys.log.writer import write_log
-from recsys.metric.evaluation import Case, Score, evaluate
-from recsys.protocols import Encoder
+from recsys.metric.evaluation import Score
 from recsys.recommender import Recommender
-from recsys.registry import insist_registered
-from recsys.sequence.loader import Loader
 from training.assembly import with_statistics, with_tuned_weights
-from training.comparison import ANSWER_ROW, compare, encoder_ranker, metrics_json, print_table, protocol_of, tracked
+from training.comparison import ANSWER_ROW, compare, metrics_json, print_table, protocol_of, tracked
 from training.dataset import Dataset
+from training.fitting import checkpoints, trained, with_encoder_refitted
 from training.modelcard.card import ModelCard
 from training.modelcard.diary import Diary
 from training.modelcard.markdown import page
@@ -29,7 +26,6 @@ from training.provenance import facts, flat, recipe_digest
 from training.recipe import Recipe
 from training.report import print_log
 from training.reuse import reusable
-from training.watch import ConsoleWatch
 
 
 def run(recipe: Recipe, console: Console) -> Path:
@@ -37,7 +33,8 @@ def run(recipe: Recipe, console: Console) -> Path:
 
     Everything is learnt from before the cut-off: the encoder from before the validation window, the blend's weights
     from the validation window. The bundle's statistics (popularity, co-visitation, intervals) are then counted once
-    more up to the log's end, so that a release starts with the latest crowd; the table is from before that.
+    more up to the log's end, so that a release starts with the latest crowd; the table is from before that. With
+    `refit` the encoder is trained once more, up to the test, after everything was chosen.
     """
     recipe = replace(recipe, index=deepcopy(recipe.index), retrieval=deepcopy(recipe.retrieval))  # a run alters them
     with recipe.engine as engine:
@@ -55,11 +52,11 @@ def run(recipe: Recipe, console: Console) -> Path:
     torch.manual_seed(recipe.seed)
     known = facts(recipe.data, recipe.settings, summary.fingerprint, digest)
     tags = {**known["libraries"], **known["origin"], **flat(known["machine"], "machine.")}
-    with tracker.run(recipe.data.name, flat(recipe.settings), tags):
+    with tracker.run(recipe.data.name, flat(recipe.settings), tags), checkpoints(recipe, dataset) as stored:
         tracker.dataset(recipe.data.name, fingerprint=summary.fingerprint, counts=sizes(summary))
         validation = dataset.validation(recipe.seed)
         test = dataset.test(recipe.evaluation_queries, recipe.seed)
-        encoder, training = _trained(recipe, dataset, validation, tracker, console)
+        encoder, training = trained(recipe, dataset, validation, tracker, console, stored=stored)
         recipe.index.build(encoder.item_vectors().detach().numpy())
         recommender = Recommender(
             catalogue=dataset.catalogue,
@@ -74,6 +71,11 @@ def run(recipe: Recipe, console: Console) -> Path:
         with console.status("fitting the blend on the validation window ..."):
             recommender = with_statistics(recommender, recipe, dataset, dataset.before_validation())
             recommender = with_tuned_weights(recommender, validation, console)
+        if recipe.refit:
+            recommender, again = with_encoder_refitted(
+                *(recommender, recipe, dataset, tracker, console), stored=stored, epochs=int(training["kept_epoch"])
+            )
+            training = {**training, **again}
         with console.status(f"ranking the whole catalogue for {len(test):,} baskets, row by row ..."):
             recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
             rows = compare(test, recommender, dataset, seed=recipe.seed)
@@ -85,40 +87,6 @@ def run(recipe: Recipe, console: Console) -> Path:
         metrics = metrics_json(rows, training, protocol=protocol_of(recipe, test))
         card = ModelCard.of(recommender, log=summary, metrics=metrics, curves=tracker.curves)
         return _released(recommender, recipe, card, rows, tracker, console)
-
-
-def _trained(
-    recipe: Recipe, dataset: Dataset, validation: list[Case], tracker: Tracker, console: Console
-) -> tuple[Encoder, Mapping[str, float]]:
-    """A fitted encoder and what its training measured."""
-    stream, asked_from = dataset.training_stream()
-    trainer, features = recipe.trainer, dataset.features
-    loader = Loader.over(
-        stream,
-        features,
-        batch_tokens=trainer.batch_tokens,
-        context=trainer.context_tokens,
-        asked_from=asked_from,
-        device=trainer.batches_on,
-    )
-    encoder = recipe.model(
-        items=dataset.catalogue.size, features=features, tower=recipe.tower, similarity=recipe.similarity
-    )
-    insist_registered(
-        encoder, recipe.tower, recipe.similarity, recipe.index, recipe.policy(), *recipe.retrieval.sources
-    )
-    taken = np.bincount(stream.item, minlength=dataset.catalogue.size)
-    taken[0] = 0  # query tokens
-    popularity = torch.from_numpy(taken).float()
-    encoder.prime(popularity)
-
-    def quality() -> float:
-        return evaluate(validation, encoder_ranker(encoder, features), draws=0).ndcg10 if validation else 0.0
-
-    sampler = recipe.sampler(popularity=popularity)
-    with ConsoleWatch(console, tracker, quality, "NDCG@10") as watch:
-        training = trainer.fit(encoder, loader, loss=recipe.loss, sampler=sampler, seed=recipe.seed, watch=watch)
-    return encoder, training
 
 
 def _released(

@@ -11,6 +11,11 @@ from recsys.sequence.loader import Loader
 
 if TYPE_CHECKING:
     import torch
+    from optuna.pruners import BasePruner
+    from torch import nn
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from training.checkpoint import Checkpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +60,33 @@ class Tracker(Protocol):
         ...
 
 
+class Optimizer(Protocol):
+    """Says how weights move; plain settings, from which torch's optimiser is built."""
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    def build(self, module: "nn.Module") -> "torch.optim.Optimizer":
+        """The optimiser of the module's parameters, at its peak learning rate."""
+        ...
+
+
+class Schedule(Protocol):
+    """Says how the learning rate runs; plain settings, from which torch's schedule is built."""
+
+    def build(self, optimizer: "torch.optim.Optimizer", *, steps: int) -> "LRScheduler":
+        """The schedule of a training of `steps` steps; what it keeps can be told in JSON."""
+        ...
+
+
 class Trainer(Protocol):
     """Fits an encoder; how many devices and processes it takes is its own matter."""
 
-    batch_tokens: int
-    context_tokens: int
+    @property
+    def batch_tokens(self) -> int: ...
 
     @property
-    def batches_on(self) -> "torch.device":
-        """The device on which the loader shall put batches together."""
-        ...
+    def context_tokens(self) -> int: ...
 
     def fit(
         self,
@@ -73,32 +95,52 @@ class Trainer(Protocol):
         *,
         loss: Loss,
         sampler: Sampler,
+        optimizer: Optimizer,
+        schedule: Schedule,
         seed: int,
         watch: "Watch",
+        checkpoints: "Checkpoints",
+        epochs: int | None = None,
     ) -> Mapping[str, float]:
-        """Train in place; returns what the training itself measured (tokens/s, seconds, epochs)."""
+        """Train in place; returns what the training itself measured (tokens/s, seconds, epochs).
+
+        The `loader` has its tokens on the CPU. `epochs` ends a training planned for more after so many.
+        """
         ...
 
 
 class Watch(Protocol):
-    """Told what happens while training runs."""
+    """Told what happens while training runs. Rates are of the epoch under way; `waiting` is the share of its time in
+    which steps waited for data."""
 
     def validate(self) -> float:
         """Quality of the encoder as it is now, on the validation window; higher is better."""
         ...
 
-    def epoch_began(self, *, epoch: int, epochs: int, steps: int) -> None:
-        """Before the first step of an epoch."""
+    def said(self, line: str) -> None:
+        """Something a person should know: what was chosen, where training goes on from, what could not be stored."""
         ...
 
-    def stepped(self, *, loss: float, tokens_per_s: float) -> None:
+    def epoch_began(self, *, epoch: int, epochs: int, steps: int, taken: int) -> None:
+        """Before the first step of an epoch that is taken here; `taken` of its steps were taken before a resume."""
+        ...
+
+    def stepped(self, *, loss: float, tokens_per_s: float, waiting: float) -> None:
         """After every step."""
         ...
 
-    def epoch_ended(self, *, epoch: int, loss: float, tokens_per_s: float, quality: float) -> None:
+    def epoch_ended(self, *, epoch: int, loss: float, tokens_per_s: float, waiting: float, quality: float) -> None:
         """After validation."""
         ...
 
     def cut_short(self, *, epoch: int, epochs: int, minutes: float) -> None:
         """Training ends before its last epoch because its time is up."""
+        ...
+
+
+class Pruner(Protocol):
+    """Says which trials of a sweep are ended early."""
+
+    def build(self) -> "BasePruner":
+        """The rule, which counts epochs as steps."""
         ...

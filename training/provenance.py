@@ -15,6 +15,7 @@ from training.machine import machine_facts
 
 _LIBRARIES = ("attune-recsys", "torch", "numpy", "pyarrow", "faiss-cpu", "safetensors", "hydra-core", "mlflow", "ray")
 _NOT_SHAPING = ("outputs", "engine", "reuse", "register", "tracker", "experiment")
+_NOT_SHAPING_WITHIN = ("trainer.resume", "trainer.checkpoint_s")
 
 
 def library_versions() -> dict[str, str]:
@@ -49,7 +50,8 @@ def code_digest() -> str:
 
 def recipe_digest(settings: Mapping[str, Any], fingerprint: str) -> str:
     """Digest of everything that decides the result: settings, data, code and the library versions."""
-    shaping = {name: value for name, value in settings.items() if name not in _NOT_SHAPING}
+    chosen = flat({name: value for name, value in settings.items() if name not in _NOT_SHAPING})
+    shaping = {name: value for name, value in chosen.items() if name not in _NOT_SHAPING_WITHIN}
     content = json.dumps([shaping, fingerprint, code_digest(), library_versions()], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

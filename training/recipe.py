@@ -12,7 +12,7 @@ from recsys.log.engine import Engine
 from recsys.log.writer import log_folder
 from recsys.protocols import Encoder, Index, ItemTower, Loss, Policy, Sampler, Similarity, Source, Split, Target
 from recsys.retrieval.blend import Blend
-from training.protocols import Tracker, Trainer
+from training.protocols import Optimizer, Schedule, Tracker, Trainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +36,15 @@ class Recipe:
     index: Index
     policy: Callable[..., Policy]
     retrieval: Blend
+    optimizer: Optimizer
+    schedule: Schedule
     trainer: Trainer
     tracker: Callable[..., Tracker]
     outputs: Path
     seed: int
     validation_days: int
+    refit: bool
+    exclude_seen: bool
     evaluation_queries: int | None
     reuse: bool
     register: bool

@@ -1,17 +1,21 @@
 """One process, one device: the plain loop."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from recsys.errors import ConfigError, TrainingError
+from recsys.errors import ConfigError
 from recsys.protocols import Encoder, Loss, Sampler
-from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.loader import Loader
-from training.protocols import Watch
+from training.checkpoint import Checkpoints
+from training.protocols import Optimizer, Schedule, Watch
+from training.trainer.guard import Guard
+from training.trainer.learner import Learner
+from training.trainer.measure import chosen_way
+from training.trainer.saver import RESUME, Saver
+from training.trainer.way import AUTO, Switches
 
 
 def device_of(name: str) -> torch.device:
@@ -28,114 +32,126 @@ def device_of(name: str) -> torch.device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleTrainer:
-    """Adam with a one-cycle schedule.
+    """Epoch after epoch, the best validated one is kept.
+
+    Three switches are chosen by measuring where they are "auto"; with all three set, equal runs on a CPU give equal
+    weights to the bit, as they do where a run was killed and went on.
 
     Args:
-        epochs: passes over the training windows.
+        epochs: passes over the training windows, at most.
         batch_tokens: tokens of a batch, padding counted.
         context_tokens: how much of what came before each further window of a long history repeats.
-        learning_rate: its peak.
-        warmup: share of all steps until the peak.
-        clip_norm: longest gradient.
+        clip_norm: longest gradient; None leaves it as it is.
+        patience: epochs in a row without a better validation after which training ends; None goes on to the last.
+        explosion: how many times the median of the last 100 losses stops the training; None does not.
         device: auto, cpu or cuda.
+        precision: float32, bfloat16 (autocast) or auto.
+        compile: whether the encoder goes through `torch.compile`, or auto.
         resident: whether the token stream lies on the device, so that batches are cut there and nothing is copied for
-            each of them; else batches are put together on the CPU and sent.
+            each of them, else they are put together on the CPU and sent; or auto.
         minutes: where one more epoch like the last would take longer than this in all, training ends; the result says
             so.
+        checkpoint_s: seconds between two checkpoints within an epoch; there is one at the end of each in any case.
+        resume: auto goes on from the last good checkpoint of the same recipe and data, never begins anew.
     """
 
     epochs: int = 4
     batch_tokens: int = 3_200
     context_tokens: int = 50
-    learning_rate: float = 2e-3
-    warmup: float = 0.1
-    clip_norm: float = 1.0
-    device: str = "auto"
-    resident: bool = True
+    clip_norm: float | None = 1.0
+    patience: int | None = None
+    explosion: float | None = 10.0
+    device: str = AUTO
+    precision: str = AUTO
+    compile: bool | str = AUTO
+    resident: bool | str = AUTO
     minutes: float = 30.0
+    checkpoint_s: float = 60.0
+    resume: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ConfigError(f"trainer.epochs is {self.epochs}; train for at least 1")
-        if self.context_tokens < 1:
-            raise ConfigError(f"trainer.context_tokens is {self.context_tokens}; repeat at least 1")
+        least = {"epochs": 1, "batch_tokens": 1, "context_tokens": 1, "patience": 1, "checkpoint_s": 0}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value is not None and value < bound:
+                raise ConfigError(f"trainer.{name} is {value}; give at least {bound}")
+        if self.resume not in RESUME:
+            raise ConfigError(f"trainer.resume={self.resume} is unknown; use {' or '.join(RESUME)}")
         device_of(self.device)
+        _ = self.switches
 
     @property
-    def batches_on(self) -> torch.device:
-        """The device itself, or the CPU where the stream shall not lie on it."""
-        return device_of(self.device) if self.resident else torch.device("cpu")
+    def switches(self) -> Switches:
+        """What is fixed and what is measured of how steps are computed."""
+        return Switches(precision=self.precision, compile=self.compile, resident=self.resident)
 
     def fit(
-        self, encoder: Encoder, loader: Loader, *, loss: Loss, sampler: Sampler, seed: int, watch: Watch
+        self,
+        encoder: Encoder,
+        loader: Loader,
+        *,
+        loss: Loss,
+        sampler: Sampler,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        seed: int,
+        watch: Watch,
+        checkpoints: Checkpoints,
+        epochs: int | None = None,
     ) -> Mapping[str, float]:
-        """Train `encoder` in place, keep the weights of the best validated epoch, leave it on the CPU in eval mode."""
-        if not isinstance(encoder, nn.Module):
-            raise ConfigError(
-                f"the encoder {type(encoder).__name__} is not a torch module; SingleTrainer cannot fit it"
-            )
-        device = device_of(self.device)
-        module: nn.Module = encoder
-        module.to(device)
-        generator = torch.Generator(device).manual_seed(seed)
-        optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate, fused=True)
+        """Train `encoder` in place, keep the weights of the best validated epoch, leave it on the CPU in eval mode.
+
+        `epochs` ends a training planned for more after so many: the schedule is that of the whole.
+        """
+        device, last = device_of(self.device), min(self.epochs, epochs or self.epochs)
         steps = [len(loader.batches(seed=seed, epoch=epoch)) for epoch in range(self.epochs)]
-        total = sum(steps) + 1
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=self.learning_rate, total_steps=total, pct_start=max(self.warmup, 2 / total)
+        learner = Learner.of(
+            encoder, device=device, optimizer=optimizer, schedule=schedule, steps=sum(steps), seed=seed
         )
-        began, tokens, best, quality, kept = time.monotonic(), 0, {}, -1.0, 0
-        for epoch in range(self.epochs):
-            watch.epoch_began(epoch=epoch, epochs=self.epochs, steps=steps[epoch])
-            losses, epoch_tokens, epoch_began = 0.0, 0, time.monotonic()
-            for step, batch in enumerate(_on(device, loader.epoch(seed=seed, epoch=epoch))):
-                value = _step(encoder, batch, loss, sampler, optimizer, generator, self.clip_norm)
-                schedule.step()
-                if not value < float("inf"):
-                    raise TrainingError(
-                        f"the loss became {value} in epoch {epoch + 1}, batch {step + 1}; "
-                        f"lower trainer.learning_rate={self.learning_rate}"
-                    )
-                losses += value
-                epoch_tokens += batch.tokens
-                watch.stepped(loss=value, tokens_per_s=epoch_tokens / (time.monotonic() - epoch_began))
-            rate = epoch_tokens / (time.monotonic() - epoch_began)
-            tokens += epoch_tokens
-            module.to("cpu").eval()
-            reached = watch.validate()
-            watch.epoch_ended(epoch=epoch, loss=losses / steps[epoch], tokens_per_s=rate, quality=reached)
-            if reached >= quality:
-                quality, kept = reached, epoch + 1
-                best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-            now = time.monotonic()
-            if epoch + 1 < self.epochs and now - began + (now - epoch_began) > 60 * self.minutes:
-                watch.cut_short(epoch=epoch, epochs=self.epochs, minutes=self.minutes)
-                break
-            module.to(device).train()
-        module.to("cpu").eval()
-        module.load_state_dict(best)
-        seconds = time.monotonic() - began
-        return {"train_s": seconds, "tokens_per_s": tokens / seconds, "epochs": epoch + 1, "kept_epoch": kept}
+        saver = Saver(checkpoints, every_s=self.checkpoint_s, watch=watch)
+        guard = Guard(folder=checkpoints.folder.parent, explosion=self.explosion)
+        way = saver.resumed(learner, resume=self.resume, windows=len(loader.windows)) or chosen_way(
+            *(self.switches, encoder, loader),
+            loss=loss, sampler=sampler, device=device, seed=seed, steps=sum(steps[:last]), watch=watch,
+        )  # fmt: skip
+        loader, forward, at = way.placed(loader, device), way.forward(encoder), learner.progress
 
+        while not at.finished:
+            watch.epoch_began(epoch=at.epoch, epochs=last, steps=steps[at.epoch], taken=at.taken)
+            for windows in loader.batches(seed=seed, epoch=at.epoch)[at.taken :]:
+                began = time.monotonic()
+                batch = loader.load(windows).to(device)
+                waited = time.monotonic() - began
+                negatives = sampler.draw(loss.negatives, target=batch.pair_target, generator=learner.generator)
+                with way.autocast(device):
+                    value = loss(forward(batch), batch, encoder.item_vectors, negatives)
+                found = learner.step(value, clip_norm=self.clip_norm)
+                guard.check(found, learner=learner, windows=windows, batch=batch, negatives=negatives)
+                learner.schedule.step()
+                at.stepped(loss=found, tokens=batch.tokens, waited_s=waited, seconds=time.monotonic() - began)
+                watch.stepped(loss=found, tokens_per_s=at.tokens_per_s, waiting=at.waiting)
+                saver.save_if_due(learner, way, windows=len(loader.windows))
+            self._end_epoch(learner, watch, last=last)
+            saver.save(learner, way, windows=len(loader.windows))
 
-def _on(device: torch.device, batches: Iterator[SequenceBatch]) -> Iterator[SequenceBatch]:
-    return (batch if batch.item.device == device else batch.to(device) for batch in batches)
+        learner.settle()
+        return {**at.measured(), **way.figures()}
 
-
-def _step(
-    encoder: Encoder,
-    batch: SequenceBatch,
-    loss: Loss,
-    sampler: Sampler,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-    clip_norm: float,
-) -> float:
-    """One update; the loss before it."""
-    negatives = sampler.draw(loss.negatives, target=batch.pair_target, generator=generator)
-    value = loss(encoder(batch), batch, encoder.item_vectors, negatives)
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(value)
-    nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], clip_norm)
-    optimizer.step()
-    return float(value.detach())
+    def _end_epoch(self, learner: Learner, watch: Watch, *, last: int) -> None:
+        """Validate, keep the weights if they are the best, and decide whether that was all."""
+        at, spent = learner.progress, learner.progress.seconds
+        began = time.monotonic()
+        learner.module.to("cpu").eval()
+        quality = watch.validate()
+        learner.module.to(learner.device).train()
+        validated_s = time.monotonic() - began
+        watch.epoch_ended(epoch=at.epoch, **at.ended(quality, seconds=validated_s))
+        if at.kept == at.epoch:
+            learner.keep()
+        at.finished = at.epoch == last
+        if not at.finished and self.patience is not None and at.epoch - at.kept >= self.patience:
+            watch.said(f"training ends: no epoch was better than {at.kept} for trainer.patience={self.patience} epochs")
+            at.finished = True
+        elif not at.finished and at.all_seconds + at.validated_s + spent + validated_s > 60 * self.minutes:
+            watch.cut_short(epoch=at.epoch - 1, epochs=last, minutes=self.minutes)
+            at.finished = True

@@ -1,124 +1,157 @@
 """The plain training loop."""
 
-from dataclasses import dataclass, field
+import json
+import math
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from recsys.errors import ConfigError, TrainingError
 from recsys.loss.sampled_softmax import SampledSoftmax
-from recsys.model.sasrec import SASRec
-from recsys.sampler.uniform import UniformSampler
-from recsys.sequence.loader import Loader
-from tests.recsys.by_hand import histories, spec
+from recsys.protocols import VectorsOf
+from recsys.sampler.negatives import Negatives
+from recsys.sequence.batch import SequenceBatch
+from tests.training.trainer.learning import Notes, encoder, fitted, loader, same
+from training.optimizer.adagrad import Adagrad
+from training.optimizer.adam import Adam
+from training.optimizer.rowwise_adam import RowwiseAdam
+from training.protocols import Optimizer, Schedule
+from training.schedule.constant import Constant
+from training.schedule.cosine import Cosine
+from training.schedule.linear import Linear
+from training.schedule.one_cycle import OneCycle
 from training.trainer.single import SingleTrainer, device_of
 
-ITEMS = 9
-UNIFORM = UniformSampler(popularity=torch.ones(ITEMS))
+STEPS = len(loader().batches(seed=0, epoch=0))
 
 
-@dataclass
-class Notes:
-    """A watch that writes down what it is told; it validates with the figures it was given, then with 0."""
+class Factor:
+    """A loss that is this many times too large after its first `since` steps."""
 
-    figures: list[float] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    heard: list[str] = field(default_factory=list)
+    negatives = 32
 
-    def validate(self) -> float:
-        return self.figures.pop(0) if self.figures else 0.0
+    def __init__(self, factor: float, since: int) -> None:
+        self._factor, self._left, self._loss = factor, since, SampledSoftmax(32)
 
-    def epoch_began(self, *, epoch: int, epochs: int, steps: int) -> None:
-        self.heard.append(f"{epoch + 1}/{epochs} began with {steps} steps")
-
-    def stepped(self, *, loss: float, tokens_per_s: float) -> None:
-        assert tokens_per_s > 0
-
-    def epoch_ended(self, *, epoch: int, loss: float, tokens_per_s: float, quality: float) -> None:
-        self.losses.append(loss)
-
-    def cut_short(self, *, epoch: int, epochs: int, minutes: float) -> None:
-        self.heard.append(f"cut short after {epoch + 1}")
+    def __call__(self, query: Tensor, batch: SequenceBatch, vectors_of: VectorsOf, negatives: Negatives) -> Tensor:
+        self._left -= 1
+        value = self._loss(query, batch, vectors_of, negatives)
+        return value * (self._factor if self._left < 0 else 1.0)
 
 
-def loader() -> Loader:
-    """Everybody takes 1, 2, 3, ... in turn."""
-    log = histories(*([((number + at) % (ITEMS - 1) + 1, at) for at in range(1, 12)] for number in range(8)))
-    return Loader.of(log, spec(), batch_tokens=60, context=10)
-
-
-def fitted(watch: Notes, **settings: object) -> tuple[SASRec, dict[str, float]]:
-    torch.manual_seed(0)
-    encoder = SASRec(items=ITEMS, features=spec(), dim=8, blocks=1, dropout=0.0)
-    trainer = SingleTrainer(**{"batch_tokens": 60, "device": "cpu", "learning_rate": 0.02, **settings})  # type: ignore[arg-type]
-    measured = trainer.fit(
-        encoder,
-        loader(),
-        loss=SampledSoftmax(32),
-        sampler=UNIFORM,
-        seed=0,
-        watch=watch,
-    )
-    return encoder, dict(measured)
-
-
-def test_the_loss_falls_and_the_encoder_is_left_ready_to_answer() -> None:
-    watch = Notes()
-    encoder, measured = fitted(watch, epochs=40)
+def test_the_loss_falls_and_the_encoder_is_left_ready_to_answer(tmp_path: Path) -> None:
+    watch, own = Notes(), encoder(dropout=0.0)
+    _, measured = fitted(watch, tmp_path, of=own, epochs=40)
     assert watch.losses[-1] < 0.5 * watch.losses[0]
-    assert not encoder.training
+    assert not own.training
     assert measured["epochs"] == 40
-    assert watch.heard[0].startswith("1/40 began with")
+    assert watch.heard[0] == f"1/40 began with {STEPS} steps, 0 taken"
+    assert len(watch.steps) == 40 * STEPS
 
 
-def test_the_weights_of_the_best_validated_epoch_are_kept() -> None:
-    _, measured = fitted(Notes([0.1, 0.3, 0.2]), epochs=3)
+def test_the_weights_of_the_best_validated_epoch_are_kept(tmp_path: Path) -> None:
+    weights, measured = fitted(Notes([0.1, 0.3, 0.2]), tmp_path / "three", epochs=3)
     assert measured["kept_epoch"] == 2
+    cut, _ = fitted(Notes(), tmp_path / "two", epochs=3, until=2)
+    assert same(weights, cut)
 
 
-def test_where_nothing_can_be_validated_the_last_epoch_is_kept() -> None:
-    _, measured = fitted(Notes([0.0, 0.0, 0.0]), epochs=3)
+def test_where_nothing_can_be_validated_the_last_epoch_is_kept_and_patience_is_endless(tmp_path: Path) -> None:
+    _, measured = fitted(Notes([0.0, 0.0, 0.0]), tmp_path, epochs=3, patience=1)
     assert measured["kept_epoch"] == 3
 
 
+def test_training_ends_after_as_many_epochs_without_progress_as_patience_says(tmp_path: Path) -> None:
+    watch = Notes([0.3, 0.2, 0.4, 0.1, 0.1, 0.9])
+    _, measured = fitted(watch, tmp_path, epochs=6, patience=2)
+    assert (measured["epochs"], measured["kept_epoch"]) == (5, 3)
+    assert "no epoch was better than 3 for trainer.patience=2" in watch.said_[-1]
+
+
 @pytest.mark.parametrize("epochs", [1, 2, 3])
-def test_a_warm_up_of_a_single_step_breaks_nothing(epochs: int) -> None:
-    steps = epochs * len(loader().batches(seed=0, epoch=0)) + 1
-    _, measured = fitted(Notes(), epochs=epochs, warmup=1 / steps)
+def test_a_warm_up_of_a_single_step_breaks_nothing(epochs: int, tmp_path: Path) -> None:
+    _, measured = fitted(Notes(), tmp_path, epochs=epochs, schedule=OneCycle(warmup=1 / (epochs * STEPS + 1)))
     assert measured["epochs"] == epochs
 
 
-def test_a_run_out_of_time_ends_after_the_epoch_and_says_so() -> None:
+def test_a_run_out_of_time_ends_after_the_epoch_and_says_so(tmp_path: Path) -> None:
     watch = Notes()
-    _, measured = fitted(watch, epochs=3, minutes=0.0)
+    _, measured = fitted(watch, tmp_path, epochs=3, minutes=0.0)
     assert measured["epochs"] == 1
     assert watch.heard[-1] == "cut short after 1"
 
 
-def test_the_same_seed_gives_the_same_weights() -> None:
-    one, two = (fitted(Notes(), epochs=2)[0].state_dict() for _ in range(2))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+@pytest.mark.parametrize("schedule", [Constant(), Linear(), Cosine()])
+@pytest.mark.parametrize("optimizer", [Adam(), RowwiseAdam(), Adagrad()])
+def test_the_same_seed_gives_the_same_weights(optimizer: Optimizer, schedule: Schedule, tmp_path: Path) -> None:
+    one, two = (
+        fitted(Notes(), tmp_path / name, epochs=2, optimizer=optimizer, schedule=schedule)[0] for name in ("1", "2")
+    )
+    assert same(one, two)
 
 
-def test_a_loss_that_is_no_number_stops_the_training_with_the_remedy() -> None:
-    class Broken(SampledSoftmax):
-        def __call__(self, query: Tensor, *rest: object) -> Tensor:
-            return query.sum() * float("nan")
-
-    encoder = SASRec(items=ITEMS, features=spec(), dim=8, blocks=1)
-    with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1, batch 1; lower trainer\.learning_rate"):
-        SingleTrainer(device="cpu").fit(
-            encoder,
-            loader(),
-            loss=Broken(),
-            sampler=UNIFORM,
-            seed=0,
-            watch=Notes(),
-        )
+@pytest.mark.parametrize("optimizer", [RowwiseAdam(learning_rate=0.02), Adagrad(learning_rate=0.1)])
+def test_sparse_gradients_train_as_dense_ones_do(optimizer: Optimizer, tmp_path: Path) -> None:
+    sparse, dense = Notes(), Notes()
+    fitted(sparse, tmp_path / "s", of=encoder(sparse=True, dropout=0.0), optimizer=optimizer, epochs=5)
+    fitted(dense, tmp_path / "d", of=encoder(sparse=False, dropout=0.0), optimizer=optimizer, epochs=5)
+    assert sparse.steps == pytest.approx(dense.steps, rel=1e-3)
+    assert sparse.losses[-1] < sparse.losses[0]
 
 
-@pytest.mark.parametrize("settings", [{"epochs": 0}, {"device": "abacus"}, {"context_tokens": 0}])
+def test_an_optimiser_that_cannot_take_sparse_gradients_says_which_ones_can(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="tower.sparse=true .* use optimizer=rowwise_adam"):
+        fitted(Notes(), tmp_path, of=encoder(sparse=True))
+
+
+def test_bfloat16_and_float32_learn_alike_and_their_ways_are_told(tmp_path: Path) -> None:
+    half, full = Notes(), Notes()
+    _, told = fitted(half, tmp_path / "half", of=encoder(dropout=0.0), precision="bfloat16", epochs=8)
+    fitted(full, tmp_path / "full", of=encoder(dropout=0.0), precision="float32", epochs=8)
+    assert half.steps != full.steps
+    assert half.losses[-1] == pytest.approx(full.losses[-1], rel=0.2)
+    assert (told["bfloat16"], told["compiled"]) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_the_training_with_the_batch_kept(factor: float, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"the loss became (nan|inf) in epoch 1, batch 2;.*lower optimizer") as told:
+        fitted(Notes(), tmp_path, loss=Factor(factor, since=1))
+    path = tmp_path / "batch-epoch1-step2.safetensors"
+    assert str(path) in str(told.value)
+    facts = json.loads(path.with_suffix(".json").read_text())
+    windows = loader().batches(seed=0, epoch=0)[1]
+    assert facts["windows"] == windows.tolist()
+    kept, batch = load_file(path), loader().load(windows)
+    assert torch.equal(kept["item"], batch.item)
+    assert torch.equal(kept["features.gap"], batch.features["gap"])
+    assert kept["negatives.item"].shape == (32,)
+
+
+def test_a_loss_that_runs_away_stops_the_training_and_one_that_is_merely_high_does_not(tmp_path: Path) -> None:
+    since, epochs = 60, 60 // STEPS + 1
+    with pytest.raises(TrainingError, match=r"over trainer\.explosion=10 times the usual"):
+        fitted(Notes(), tmp_path / "away", loss=Factor(1_000.0, since=since), epochs=epochs)
+    fitted(Notes(), tmp_path / "high", loss=Factor(3.0, since=since), epochs=epochs)
+    fitted(Notes(), tmp_path / "any", loss=Factor(1_000.0, since=since), epochs=epochs, explosion=None)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"epochs": 0},
+        {"device": "abacus"},
+        {"context_tokens": 0},
+        {"patience": 0},
+        {"precision": "float8"},
+        {"compile": "perhaps"},
+        {"resident": "half"},
+        {"resume": "maybe"},
+    ],
+)
 def test_settings_that_cannot_work_are_refused_at_once(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=f"trainer.{next(iter(settings))}"):
         SingleTrainer(**settings)  # type: ignore[arg-type]

@@ -1,0 +1,142 @@
+"""Fits the encoder of a recipe: stream -> loader -> encoder -> trainer; before the validation window, or the test."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from recsys.metric.evaluation import Case, evaluate
+from recsys.protocols import Encoder
+from recsys.recommender import Recommender
+from recsys.registry import insist_registered
+from recsys.sequence.loader import Loader
+from training.checkpoint import Checkpoints
+from training.comparison import encoder_ranker
+from training.dataset import Dataset
+from training.protocols import Tracker, Watch
+from training.provenance import recipe_digest
+from training.recipe import Recipe
+from training.watch import ConsoleWatch
+
+MEASURE = "NDCG@10"
+"""What epochs are chosen by, on the validation window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where the checkpoints of a recipe's trainings lie, a folder for each of them."""
+
+    folder: Path
+    recipe: str
+
+    def of(self, part: str) -> Checkpoints:
+        """The checkpoints of one training."""
+        return Checkpoints(self.folder / part, recipe=f"{self.recipe} {part}")
+
+
+@contextmanager
+def checkpoints(recipe: Recipe, dataset: Dataset) -> Iterator[Stored]:
+    """Checkpoints that outlive a process which is killed or fails, and go once all that needs them is done."""
+    digest = recipe_digest({**recipe.settings, "seed": recipe.seed}, dataset.log.fingerprint)
+    stored = Stored(recipe.outputs / "checkpoints" / digest, digest)
+    yield stored
+    shutil.rmtree(stored.folder, ignore_errors=True)
+
+
+def trained(
+    recipe: Recipe,
+    dataset: Dataset,
+    validation: Sequence[Case],
+    tracker: Tracker,
+    console: Console,
+    *,
+    stored: Stored,
+    watching: Callable[[Watch], Watch] = lambda watch: watch,
+) -> tuple[Encoder, Mapping[str, float]]:
+    """An encoder fitted to what came before the validation window, and what its training measured.
+
+    `watching` may put another watch around the one that shows and tracks.
+    """
+    encoder, loader, popularity = _made(recipe, dataset, to_test=False)
+
+    def quality() -> float:
+        return evaluate(validation, encoder_ranker(encoder, dataset.features), draws=0).ndcg10 if validation else 0.0
+
+    with ConsoleWatch(console, tracker, quality, MEASURE) as watch:
+        training = recipe.trainer.fit(
+            encoder,
+            loader,
+            loss=recipe.loss,
+            sampler=recipe.sampler(popularity=popularity),
+            optimizer=recipe.optimizer,
+            schedule=recipe.schedule,
+            seed=recipe.seed,
+            watch=watching(watch),
+            checkpoints=stored.of("training"),
+        )
+    return encoder, training
+
+
+def with_encoder_refitted(
+    recommender: Recommender,
+    recipe: Recipe,
+    dataset: Dataset,
+    tracker: Tracker,
+    console: Console,
+    *,
+    stored: Stored,
+    epochs: int,
+) -> tuple[Recommender, Mapping[str, float]]:
+    """The same recommender with an encoder trained anew, for as many epochs as validation chose and on the same
+    schedule, on all that came before the test, the validation window included; and what that training measured.
+
+    Nothing is chosen on the validation window any more. The published rows of leave-one-out train on the validation
+    item.
+    """
+    torch.manual_seed(recipe.seed)
+    encoder, loader, popularity = _made(recipe, dataset, to_test=True)
+    console.print(f"refit: the encoder is trained again for {epochs} epochs, on training and validation data")
+    with ConsoleWatch(console, tracker, None, MEASURE, prefix="refit_") as watch:
+        training = recipe.trainer.fit(
+            encoder,
+            loader,
+            loss=recipe.loss,
+            sampler=recipe.sampler(popularity=popularity),
+            optimizer=recipe.optimizer,
+            schedule=recipe.schedule,
+            seed=recipe.seed,
+            watch=watch,
+            checkpoints=stored.of("refit"),
+            epochs=epochs,
+        )
+    recommender.index.build(encoder.item_vectors().detach().numpy())
+    return replace(recommender, encoder=encoder), {f"refit_{name}": training[name] for name in ("train_s", "epochs")}
+
+
+def _made(recipe: Recipe, dataset: Dataset, *, to_test: bool) -> tuple[Encoder, Loader, torch.Tensor]:
+    """An encoder at its beginning, the loader of what it shall learn from, how often each item is taken there [V]."""
+    stream, asked_from = dataset.training_stream(to_test=to_test)
+    features, trainer = dataset.features, recipe.trainer
+    loader = Loader.over(
+        stream,
+        features,
+        batch_tokens=trainer.batch_tokens,
+        context=trainer.context_tokens,
+        asked_from=asked_from,
+    )
+    encoder = recipe.model(
+        items=dataset.catalogue.size, features=features, tower=recipe.tower, similarity=recipe.similarity
+    )
+    insist_registered(
+        encoder, recipe.tower, recipe.similarity, recipe.index, recipe.policy(), *recipe.retrieval.sources
+    )
+    taken = np.bincount(stream.item, minlength=dataset.catalogue.size)
+    taken[0] = 0  # query tokens
+    popularity = torch.from_numpy(taken).float()
+    encoder.prime(popularity)
+    return encoder, loader, popularity

@@ -1,0 +1,1 @@
+"""How weights move: plain settings, from which torch's optimisers are built."""

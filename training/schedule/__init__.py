@@ -1,0 +1,1 @@
+"""How the learning rate runs from the first step to the last."""
