@@ -76,7 +76,12 @@ class Recommender:
 
     def retrieve(self, states: Sequence[ShopperState]) -> list[Candidates]:
         """The encoder's candidates of each state; scores are the softmax over those retrieved."""
-        query = np.concatenate([self.encode(states[at : at + _BATCH]) for at in range(0, len(states), _BATCH)])
+        return self.nearest(
+            np.concatenate([self.encode(states[at : at + _BATCH]) for at in range(0, len(states), _BATCH)])
+        )
+
+    def nearest(self, query: np.ndarray) -> list[Candidates]:
+        """The candidates of each query vector [B, D], as `retrieve` gives them."""
         scores, items = self.index.search(query, ENCODER_DEPTH)
         chance = np.exp(scores - scores.max(1, keepdims=True))
         chance /= chance.sum(1, keepdims=True)
@@ -114,8 +119,10 @@ class Recommender:
         counts: Sequence[int],
         rng: np.random.Generator,
         with_encoder: bool = True,
+        query: np.ndarray | None = None,
     ) -> list[tuple[Blended, Choice]]:
-        """What `answer` says, without the words: retrieval, blend and policy for each state."""
+        """What `answer` says, without the words: retrieval, blend and policy for each state; `query` [B, D] are the
+        states' query vectors where they are known already."""
         if wrong := [count for count in counts if count < 1]:
             raise ConfigError(f"count is {wrong[0]}; ask for at least one item")
         asks = [
@@ -125,7 +132,8 @@ class Recommender:
             for state in states
         ]
         asking = [state for state, ask in zip(states, asks, strict=True) if ask]
-        found = iter(self.retrieve(asking) if asking else ())
+        known = query[asks] if query is not None else None
+        found = iter((self.retrieve(asking) if known is None else self.nearest(known)) if asking else ())
         blended = [self.blend(state, next(found) if ask else None) for state, ask in zip(states, asks, strict=True)]
         return [
             (mixed, self.policy.choose(mixed.candidates, state, count=count, rng=rng))

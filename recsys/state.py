@@ -87,11 +87,16 @@ class History:
         return len(self.item)
 
     def __getitem__(self, rows: slice | np.ndarray) -> "History":
+        if not isinstance(rows, slice) and rows.dtype == bool:
+            rows = np.flatnonzero(rows)  # once for all columns
+            if len(rows) == len(self):
+                return self
         return History(**{name: taken(getattr(self, name), rows) for name in History.__dataclass_fields__})
 
     def before(self, at: int) -> "History":
         """The part strictly before `at`."""
-        return self[: int(np.searchsorted(self.time, at, side="left"))]
+        count = int(np.searchsorted(self.time, at, side="left"))
+        return self if count == len(self) else self[:count]
 
     def of_type(self, *types: EventType) -> "History":
         """The events of these types."""
@@ -136,6 +141,8 @@ def taken(column: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
     if isinstance(rows, slice) or column.strides[0] or not len(column):
         return column[rows]
     count = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
+    if count <= len(column):
+        return column[:count]
     return np.broadcast_to(column[0], (count, *column.shape[1:]))
 
 

@@ -19,7 +19,16 @@ from recsys.retrieval.buy_again import BuyAgain
 from recsys.retrieval.covisitation import CoVisitation, Relation
 from recsys.retrieval.popular import Popular
 from training.dataset import Dataset, Known
-from training.rankers import answer_lister, encoder_lister, encoder_ranker, source_lister, source_ranker
+from training.rankers import (
+    Memory,
+    Remembered,
+    answered,
+    encoded,
+    encoder_ranked,
+    encoder_ranker,
+    source_lister,
+    source_ranker,
+)
 from training.recipe import Recipe
 from training.table import ANSWER_ROW, ENCODER_ROW, OWN_ROWS, print_table
 
@@ -27,6 +36,7 @@ REFIT = "; chosen on validation, then the encoder was trained again on training 
 LITERATURE = "; literature mode: order only, no times, time features are off"
 EXCLUDE_SEEN = "; items of the shopper's own history are taken out of every ranking"
 _ALL_DAYS = 100_000
+_AT_ONCE = 4_096
 _TRACKED_OF_SLICES = ("/ndcg10", "/queries")
 
 Tell = Callable[[str], None]
@@ -54,27 +64,42 @@ def baselines(dataset: Dataset) -> dict[str, CandidateSource]:
 def ranked_rows(
     cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *, tell: Tell = _silent
 ) -> dict[str, Ranked]:
-    """How every row ranks. Baselines learn from everything before the cut-off, as the recommender's own sources did
-    already; one that is among those is not fitted twice."""
-    rows: dict[str, Ranked] = {}
+    """How every row ranks; `tell` hears how many cases are done. Baselines learn from everything before the cut-off, as
+    the recommender's own sources did already; one that is among those is neither fitted nor asked twice."""
     known: Known | None = None
-    fitted = {_described(source): source for source in recommender.blend.sources}
+    own = {_described(source): source for source in recommender.blend.sources}
+    sources: dict[str, CandidateSource] = {}
     for name, source in baselines(dataset).items():
-        tell(name)
-        same = fitted.get(_described(source))
-        if same is None:
+        if _described(source) not in own:
             known = known or dataset.before_test()
             source.fit(known.histories, items=dataset.catalogue.size, until=known.until, category=dataset.category)
-        rows[name] = source_lister(same or source)(cases)
-    return rows | own_rows(cases, recommender, tell=tell)
+        sources[name] = own.get(_described(source), source)
+    parts: list[dict[str, Ranked]] = []
+    for begin in range(0, len(cases), _AT_ONCE):
+        tell(f"{begin:,} of {len(cases):,} questions ranked by everybody")
+        parts.append(_rows_of(cases[begin : begin + _AT_ONCE], sources, recommender))
+    return {name: Ranked.joined([part[name] for part in parts]) for name in parts[0]}
 
 
-def own_rows(cases: Sequence[Case], recommender: Recommender, *, tell: Tell = _silent) -> dict[str, Ranked]:
+def _rows_of(
+    cases: Sequence[Case], sources: Mapping[str, CandidateSource], recommender: Recommender
+) -> dict[str, Ranked]:
+    """All rows of some cases."""
+    blend = recommender.blend
+    memory: dict[int, Memory] = {id(source): {} for source in blend.sources}
+    rows = {
+        name: source_lister(source, memory.get(id(source)), depth=blend.depth)(cases)
+        for name, source in sources.items()
+    }
+    remembered = [Remembered(source, memory[id(source)], depth=blend.depth) for source in blend.sources]
+    return rows | own_rows(cases, replace(recommender, blend=replace(blend, sources=remembered)))
+
+
+def own_rows(cases: Sequence[Case], recommender: Recommender) -> dict[str, Ranked]:
     """How the recommender ranks: its encoder alone, and what it answers."""
-    tell(ENCODER_ROW)
-    alone = encoder_lister(recommender.encoder, recommender.features)(cases)
-    tell(ANSWER_ROW)
-    return {ENCODER_ROW: alone, ANSWER_ROW: answer_lister(recommender)(cases)}
+    read = encoded(cases, recommender.encoder, recommender.features)
+    alone = encoder_ranked(cases, read, recommender.encoder)
+    return {ENCODER_ROW: alone, ANSWER_ROW: answered(cases, read, recommender)}
 
 
 def circumstances(cases: Sequence[Case], dataset: Dataset, *, refit: bool) -> Circumstances:
@@ -88,7 +113,7 @@ def circumstances(cases: Sequence[Case], dataset: Dataset, *, refit: bool) -> Ci
 def compare(
     cases: Sequence[Case], recommender: Recommender, dataset: Dataset, *, seed: int, tell: Tell = _silent
 ) -> dict[str, Score]:
-    """The scores of all rows; `tell` hears which one is at work."""
+    """The scores of all rows; `tell` hears how far it is."""
     around = circumstances(cases, dataset, refit=was_refit(recommender))
     return scores(cases, ranked_rows(cases, recommender, dataset, tell=tell), around, seed=seed)
 

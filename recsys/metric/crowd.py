@@ -38,5 +38,17 @@ class Crowd:
             taken=np.bincount(item, minlength=catalogue.size),
             takers=np.bincount(pairs % catalogue.size, minlength=catalogue.size),
             shoppers=len(np.unique(shopper)),
-            path=np.stack([catalogue.categories(level + 1)[0] for level in range(LEVELS)], axis=1),
+            path=_paths(catalogue),
         )
+
+
+def _paths(catalogue: Catalogue) -> np.ndarray:
+    """Numbers of every index's category path, cut at 1, 2, ... levels, [V, LEVELS]; a short path ends in itself."""
+    number: dict[tuple[int, str], int] = {}
+    path = np.zeros((catalogue.size, LEVELS), np.int64)
+    for index, names in enumerate(catalogue.items["category"].to_pylist(), start=1):
+        above = 0
+        for level, name in enumerate(names[:LEVELS]):
+            above = number.setdefault((above, name), len(number) + 1)
+            path[index, level:] = above
+    return path

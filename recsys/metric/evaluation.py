@@ -38,6 +38,11 @@ class Ranked:
     rank: np.ndarray
     top: np.ndarray
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Ranked]") -> "Ranked":
+        """The cases of one after those of another."""
+        return cls(np.concatenate([part.rank for part in parts]), np.concatenate([part.top for part in parts]))
+
 
 Lister = Callable[[Sequence[Case]], Ranked]
 
