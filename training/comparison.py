@@ -11,7 +11,7 @@ from recsys.event import EventType
 from recsys.metric.circumstances import Circumstances
 from recsys.metric.crowd import Crowd
 from recsys.metric.evaluation import Case, Ranked, Score, each_question, score_rows
-from recsys.metric.interval import shopper_bootstrap
+from recsys.metric.interval import Paired, paired_test, shopper_bootstrap
 from recsys.protocols import CandidateSource
 from recsys.recommender import Recommender
 from recsys.registry import path_of
@@ -30,7 +30,7 @@ from training.rankers import (
     source_ranker,
 )
 from training.recipe import Recipe
-from training.table import ANSWER_ROW, ENCODER_ROW, OWN_ROWS, print_table
+from training.table import AGAINST, ANSWER_ROW, ENCODER_ROW, OWN_ROWS, best_baseline, print_table
 
 REFIT = "; chosen on validation, then the encoder was trained again on training and validation data"
 LITERATURE = "; literature mode: order only, no times, time features are off"
@@ -126,9 +126,24 @@ def was_refit(recommender: Recommender) -> bool:
 def scores(cases: Sequence[Case], rows: Mapping[str, Ranked], around: Circumstances, *, seed: int) -> dict[str, Score]:
     """The scores of rows that are ranked; the answer's with its lead over the best baseline."""
     found = score_rows(cases, rows, around=around, seed=seed)
-    best = max((name for name in rows if name not in OWN_ROWS), key=lambda name: found[name].ndcg10)
+    best = best_baseline(found)
+    if best is None:
+        return found
     lead = _lead(cases, rows[ANSWER_ROW], rows[best], seed=seed)
     return {**found, ANSWER_ROW: replace(found[ANSWER_ROW], lead=lead)}
+
+
+def paired_rows(cases: Sequence[Case], rows: Mapping[str, Ranked], *, seed: int) -> dict[str, dict[str, Paired]]:
+    """Each of our rows against the second bundle's on the same cases: NDCG@10 and recall@10."""
+    shopper = np.array([case.shopper for case in cases])
+    found: dict[str, dict[str, Paired]] = {}
+    for name in OWN_ROWS:
+        ours, theirs = each_question(cases, rows[name]), each_question(cases, rows[AGAINST + name])
+        found[name] = {
+            measure: paired_test(ours[measure], theirs[measure], shopper, seed=seed)
+            for measure in ("ndcg10", "recall10")
+        }
+    return found
 
 
 def _lead(cases: Sequence[Case], ours: Ranked, theirs: Ranked, *, seed: int) -> tuple[float, float, float]:
@@ -184,6 +199,7 @@ __all__ = [
     "encoder_ranker",
     "metrics_json",
     "own_rows",
+    "paired_rows",
     "print_table",
     "protocol_of",
     "ranked_rows",

@@ -1,51 +1,119 @@
-"""`recsys-evaluate`: the evaluation table of a bundle, made anew from the log."""
+"""`recsys-evaluate`: the evaluation table of a bundle, made anew from the log; paired with a second one if asked."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig, open_dict
 from rich.console import Console
 
 from recsys.bundle import read_bundle
-from recsys.errors import BundleError, ReleaseError
+from recsys.errors import BundleError
 from recsys.log.writer import write_log
+from recsys.metric.evaluation import Case, Ranked, Score
+from recsys.metric.interval import Paired
+from recsys.recommender import Recommender
 from training.assembly import with_statistics
 from training.command import command
-from training.comparison import compare, print_table, protocol_of
+from training.comparison import circumstances, own_rows, paired_rows, protocol_of, ranked_rows, scores, was_refit
 from training.dataset import Dataset
+from training.ranks_file import write_ranks
 from training.recipe import Recipe
+from training.table import AGAINST, print_paired, print_slices, print_table
 from training.train import assemble
+from training.which import bundle_folder
 
 
-def evaluate_bundle(recipe: Recipe, bundle: Path | None, console: Console) -> None:
-    """Print the table of `bundle` (None: the champion), its crowd statistics counted up to the cut-off only."""
-    folder = bundle or _champion(recipe)
-    recommender = read_bundle(folder)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What shall be evaluated, and how much of it told.
+
+    Attributes:
+        bundle: a bundle's folder, a run's id, or "champion".
+        against: another one that answers the same questions; None for none.
+        ranks: the Parquet file that the rank of every target goes to; None for none.
+        slices: whether the parts of the questions are printed.
+    """
+
+    bundle: str = "champion"
+    against: str | None = None
+    ranks: Path | None = None
+    slices: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        cases: the questions.
+        ranked: how every row ranked them.
+        rows: the scores.
+        paired: of both of our rows and both main measures the difference to the second bundle; empty without one.
+    """
+
+    cases: Sequence[Case]
+    ranked: Mapping[str, Ranked]
+    rows: Mapping[str, Score]
+    paired: Mapping[str, Mapping[str, Paired]]
+
+
+def evaluate_bundle(recipe: Recipe, asked: Asked, console: Console) -> Evaluation:
+    """Print the table of a bundle, its crowd statistics counted up to the cut-off only."""
+    recommender, folder = _read(asked.bundle, recipe)
+    other = _read(asked.against, recipe) if asked.against else None
     with recipe.engine as engine:
         fingerprint = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print).fingerprint
         dataset = Dataset.of(recipe, engine)
+    for one, place in [(recommender, folder), *([other] if other else [])]:
+        _insist_same_data(one, place, dataset, fingerprint)
+    with console.status("counting the crowd up to the cut-off ...") as status:
+        recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
+        cases = dataset.test(recipe.evaluation_queries, recipe.seed)
+        ranked = ranked_rows(cases, recommender, dataset, tell=status.update)
+        if other:
+            rival = with_statistics(other[0], recipe, dataset, dataset.before_test())
+            ranked |= {AGAINST + name: found for name, found in own_rows(cases, rival).items()}
+        around = circumstances(cases, dataset, refit=was_refit(recommender))
+        rows = scores(cases, ranked, around, seed=recipe.seed)
+    paired = paired_rows(cases, ranked, seed=recipe.seed) if other else {}
+    console.print(f"bundle {recommender.model_version}: {folder}", soft_wrap=True)
+    if other:
+        console.print(f"against {other[0].model_version}: {other[1]}", soft_wrap=True)
+    print_table(rows, console, title=protocol_of(recipe, cases))
+    print_paired(paired, console)
+    if asked.slices:
+        print_slices(rows, console)
+    if asked.ranks is not None:
+        write_ranks(asked.ranks, cases, ranked, dataset.catalogue)
+        console.print(f"ranks: {asked.ranks}", soft_wrap=True)
+    return Evaluation(cases=cases, ranked=ranked, rows=rows, paired=paired)
+
+
+def _read(named: str, recipe: Recipe) -> tuple[Recommender, Path]:
+    folder = bundle_folder(named, recipe.tracker(outputs=recipe.outputs))
+    return read_bundle(folder), folder
+
+
+def _insist_same_data(recommender: Recommender, folder: Path, dataset: Dataset, fingerprint: str) -> None:
     made_from = recommender.facts["origin"]["data_fingerprint"]
     if made_from != fingerprint or not dataset.catalogue.items.equals(recommender.catalogue.items):
         raise BundleError(
             f"{folder} was trained on other data (fingerprint {made_from}, this is {fingerprint}); "
             "evaluate it with the data=... settings it was trained with"
         )
-    recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
-    cases = dataset.test(recipe.evaluation_queries, recipe.seed)
-    console.print(f"bundle {recommender.model_version}: {folder}", soft_wrap=True)
-    print_table(compare(cases, recommender, dataset, seed=recipe.seed), console, title=protocol_of(recipe, cases))
-
-
-def _champion(recipe: Recipe) -> Path:
-    champion = recipe.tracker(outputs=recipe.outputs).champion()
-    if champion is None:
-        raise ReleaseError("the registry has no champion yet; train one (python -m training.train) or name bundle=...")
-    return champion.bundle
 
 
 def _run(config: DictConfig) -> None:
     with open_dict(config):
-        bundle = config.pop("bundle")
-    evaluate_bundle(assemble(config), Path(bundle).absolute() if bundle else None, Console())
+        bundle, against, ranks, slices = (config.pop(name) for name in ("bundle", "against", "ranks", "slices"))
+    asked = Asked(
+        bundle=str(bundle or "champion"),
+        against=str(against) if against else None,
+        ranks=Path(ranks).absolute() if ranks else None,
+        slices=bool(slices),
+    )
+    evaluate_bundle(assemble(config), asked, Console())
 
 
 def main() -> None:

@@ -6,12 +6,15 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.metric.evaluation import Score
+from recsys.metric.interval import Paired
 from recsys.metric.slices import nested
 
 ENCODER_ROW = "encoder alone"
 ANSWER_ROW = "the answer"
 OWN_ROWS = (ENCODER_ROW, ANSWER_ROW)
-"""The rows that are ours; the others are baselines."""
+"""The rows that are ours."""
+AGAINST = "2nd: "
+"""How the rows of a second bundle begin; all other rows are baselines."""
 
 _BEYOND = {
     "R@20": "recall20",
@@ -24,6 +27,7 @@ _BEYOND = {
     "diver": "diversity10",
     "calib": "miscalibration10",
 }
+_MEASURES = {"ndcg10": "NDCG@10", "recall10": "recall@10"}
 _LOWER_IS_BETTER = {"miscalibration10"}
 _LEGEND = (
     "R recall, N NDCG, M MRR; of the first ten: debi. hit rate of targets weighed by rarity, cover share of the "
@@ -69,6 +73,16 @@ def print_beyond(rows: Mapping[str, Score], console: Console) -> None:
     console.print(_LEGEND, style="dim", highlight=False)
 
 
+def print_paired(paired: Mapping[str, Mapping[str, Paired]], console: Console) -> None:
+    """How far our rows are above those of the second bundle."""
+    for name, measures in paired.items():
+        told = ", ".join(
+            f"{_MEASURES[measure]} {one.difference:+.4f} ({one.low:+.4f} to {one.high:+.4f}, p {one.p_value:.4f})"
+            for measure, one in measures.items()
+        )
+        console.print(f"{name} above {AGAINST}{name}, paired: {told}", highlight=False)
+
+
 def print_slices(rows: Mapping[str, Score], console: Console) -> None:
     """Our own rows and the best baseline by the parts of the questions: NDCG@10 of each."""
     rival = best_baseline(rows)
@@ -85,7 +99,11 @@ def print_slices(rows: Mapping[str, Score], console: Console) -> None:
 
 def best_baseline(rows: Mapping[str, Score]) -> str | None:
     """The row with the highest NDCG@10 among those that are not ours."""
-    return max((name for name in rows if name not in OWN_ROWS), key=lambda name: rows[name].ndcg10, default=None)
+    return max(
+        (name for name in rows if name not in OWN_ROWS and not name.startswith(AGAINST)),
+        key=lambda name: rows[name].ndcg10,
+        default=None,
+    )
 
 
 def _table(*headings: str) -> Table:

@@ -50,3 +50,7 @@ class Diary:
     def champion(self) -> Champion | None:
         """Handed on."""
         return self._tracker.champion()
+
+    def bundle(self, run: str) -> Path | None:
+        """Handed on."""
+        return self._tracker.bundle(run)

@@ -36,3 +36,7 @@ class NullTracker:
     def champion(self) -> Champion | None:
         """There is no registry."""
         return None
+
+    def bundle(self, run: str) -> Path | None:
+        """There are no runs."""
+        return None
