@@ -59,6 +59,10 @@ class Tracker(Protocol):
         """The current champion, or None where there is none on this machine."""
         ...
 
+    def bundle(self, run: str) -> Path | None:
+        """The bundle kept with the run of that id, or None where there is none on this machine."""
+        ...
+
 
 class Optimizer(Protocol):
     """Says how weights move; plain settings, from which torch's optimiser is built."""

@@ -25,6 +25,8 @@ from training.tracker.system import measured
 
 MODEL = "attune"
 CHAMPION = "champion"
+BUNDLE = "bundle"
+"""Where a run's artifacts hold the bundle."""
 
 
 def local_uri(outputs: Path) -> str:
@@ -97,8 +99,8 @@ class MlflowTracker:
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
         """Store the bundle with the run, register it as a version of the model and make it the champion."""
         run = self._opened()
-        self._client.log_artifacts(run, str(bundle), "bundle")
-        source = f"{self._client.get_run(run).info.artifact_uri}/bundle"
+        self._client.log_artifacts(run, str(bundle), BUNDLE)
+        source = f"{self._client.get_run(run).info.artifact_uri}/{BUNDLE}"
         if not _has_model(self._client):
             self._client.create_registered_model(MODEL)
         version = self._client.create_model_version(MODEL, source, run, tags=dict(version_tags))
@@ -111,15 +113,27 @@ class MlflowTracker:
             version = self._client.get_model_version_by_alias(MODEL, CHAMPION)
         except MlflowException:
             return None
-        address = urlparse(str(version.source))
-        if address.scheme not in ("", "file"):
+        bundle = _here(str(version.source))
+        return None if bundle is None else Champion(str(version.version), bundle, dict(version.tags))
+
+    def bundle(self, run: str) -> Path | None:
+        """The bundle among the artifacts of a run, if they lie on this machine."""
+        try:
+            bundle = _here(f"{self._client.get_run(run).info.artifact_uri}/{BUNDLE}")
+        except MlflowException:
             return None
-        return Champion(str(version.version), Path(url2pathname(address.path)), dict(version.tags))
+        return bundle if bundle is not None and bundle.is_dir() else None
 
     def _opened(self) -> str:
         if self._run is None:
             raise ConfigError("no MLflow run is open; enter tracker.run(...) first")
         return self._run
+
+
+def _here(uri: str) -> Path | None:
+    """The local path of an address, None where it is elsewhere."""
+    address = urlparse(uri)
+    return Path(url2pathname(address.path)) if address.scheme in ("", "file") else None
 
 
 def _has_model(client: MlflowClient) -> bool:
