@@ -30,10 +30,14 @@ _BEYOND = {
     "miscalibration10": "miscalibration@10",
     "cold_ndcg10": "NDCG@10, cold items",
 }
+_IN_WORDS = ("popularity", "history", "kind", "warmth", "event")
+"""Cuts with a table on the page; hours are better seen than read."""
 _SECONDS = "_s"
 
 
-def page(card: ModelCard, *, pictures: Sequence[str] = (), place: str = "FOLDER", version: str | None = None) -> str:
+def page(
+    card: ModelCard, *, pictures: Sequence[str] = (), place: str = "path/to/this/folder", version: str | None = None
+) -> str:
     """The whole page.
 
     Args:
@@ -131,9 +135,11 @@ def _parts(card: ModelCard) -> Iterator[str]:
         return
     yield "## Where it is good, and where not"
     yield ""
-    for cut in (cut for cut in CUTS if found.get(cut)):
+    for cut in (cut for cut in _IN_WORDS if found.get(cut)):
         values = {(part.row, part.label): f"{part.value:.4f}" for part in found[cut]}
         counts = {part.label: part.count for part in found[cut]}
+        if len(counts) == 1:
+            continue
         yield f"NDCG@10 {CUTS[cut]}:"
         yield ""
         yield f"|{cut}|questions|" + "|".join(_plain(row) for row in rows) + "|"

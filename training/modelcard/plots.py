@@ -19,6 +19,7 @@ Plot = Callable[[ModelCard], Figure | None]
 _VALIDATION = "validation_"
 _ROW_IN = 0.32
 _COLOURS = {ANSWER_ROW: ACCENT, ENCODER_ROW: MAIN}
+_ENOUGH = 20
 _DRAWN = ("popularity", "history", "hour")
 
 
@@ -96,16 +97,26 @@ def sliced(cut: str) -> Plot:
 
 
 def _parts(axis: Axes, found: Sequence[Slice], labels: Sequence[str], rows: Sequence[str]) -> None:
-    """A dot for each part and row; dots of one row are joined, so that the eye can follow it."""
+    """A dot for each part and row. Those of enough questions are joined, so that the eye can follow a row; the others
+    are open."""
     for row in rows:
         own = [part for part in found if part.row == row]
-        at, value = [labels.index(part.label) for part in own], [part.value for part in own]
-        axis.plot(at, value, "-o", color=_COLOURS.get(row, MUTED), linewidth=1.2, markersize=6, label=row)
+        enough = [part for part in own if part.count >= _ENOUGH]
+        few = [part for part in own if part.count < _ENOUGH]
+        color = _COLOURS.get(row, MUTED)
+        axis.plot(*_points(enough, labels), "-o", color=color, linewidth=1.2, markersize=6, label=row)
+        axis.plot(*_points(few, labels), "o", color=color, markerfacecolor="white", markersize=4, zorder=1)
     axis.set_xticks(range(len(labels)), labels)
     axis.set_ylim(bottom=0)
     axis.set_ylabel("NDCG@10")
+    if any(part.count < _ENOUGH for part in found):
+        axis.set_xlabel(f"open dots: fewer than {_ENOUGH} questions")
     figure = axis.figure
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=len(rows))
+
+
+def _points(parts: Sequence[Slice], labels: Sequence[str]) -> tuple[list[int], list[float]]:
+    return [labels.index(part.label) for part in parts], [part.value for part in parts]
 
 
 PLOTS: dict[str, Plot] = {

@@ -51,6 +51,7 @@ def row(ndcg10: float, **more: Any) -> dict[str, Any]:
 def slices(scale: float) -> dict[str, float]:
     """Parts in the order in which sorted JSON gives them back."""
     parts = {
+        "event/purchase": (0.2, 2_000),
         "history/0": (0.1, 400),
         "history/1-4": (0.2, 300),
         "history/10-19": (0.4, 200),

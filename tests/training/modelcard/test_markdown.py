@@ -61,8 +61,14 @@ def test_parts_stand_beside_the_best_baseline_in_the_order_of_their_numbers() ->
     parts = section(page(card()), "Where it is good, and where not")
     assert "|history|questions|the answer|encoder alone|buy-again, frequency|" in parts
     lengths = re.findall(r"^\|(\d+(?:-\d+)?)\|[\d,]+\|0\.\d{4}\|0\.\d{4}\|0\.\d{4}\|$", parts, re.MULTILINE)
-    assert lengths == ["1-9", "10-99", "0", "1-4", "5-9", "10-19", "09", "17"]
+    assert lengths == ["1-9", "10-99", "0", "1-4", "5-9", "10-19"]
     assert "|5-9|1,100|0.3000|0.2250|0.1500|" in parts
+
+
+def test_hours_and_cuts_with_a_single_part_have_no_table() -> None:
+    parts = section(page(card()), "Where it is good, and where not")
+    assert "|hour|" not in parts
+    assert "|event|" not in parts
 
 
 def test_metrics_without_parts_have_no_section_of_them() -> None:

@@ -51,7 +51,19 @@ def test_parts_are_drawn_in_the_order_of_their_numbers_with_a_line_for_each_row(
     counts, values = figure.axes
     assert [label.get_text() for label in values.get_xticklabels()] == ["0", "1-4", "5-9", "10-19"]
     assert [bar.get_height() for bar in counts.patches] == [400, 300, 1_100, 200]  # type: ignore[attr-defined]
-    answer, encoder, baseline = points(values)
+    answer, _, encoder, _, baseline, few = points(values)
+    assert few == []
     np.testing.assert_allclose(answer, [[0, 0.1], [1, 0.2], [2, 0.3], [3, 0.4]])
     np.testing.assert_allclose([y for _, y in encoder], [0.075, 0.15, 0.225, 0.3])
     np.testing.assert_allclose([y for _, y in baseline], [0.05, 0.1, 0.15, 0.2])
+
+
+def test_parts_of_few_questions_are_open_dots_that_no_line_goes_through() -> None:
+    found = metrics()["rows"][ANSWER_ROW]
+    found["slices"]["history/1-4/queries"] = 19.0
+    figure = sliced("history")(card(metrics=metrics(rows={ANSWER_ROW: found})))
+    assert figure is not None
+    joined, apart = figure.axes[1].lines
+    assert [x for x, _ in np.asarray(joined.get_xydata()).tolist()] == [0, 2, 3]
+    assert [x for x, _ in np.asarray(apart.get_xydata()).tolist()] == [1]
+    assert apart.get_markerfacecolor() == "white"
