@@ -27,8 +27,8 @@ RANKS_SCHEMA = pa.schema(
     ]
 )
 """One line for each row of the table, case and known target. `shopper` is a number within this evaluation, no id, so
-that the file does not outlive an erasure; `wanted` counts the case's targets, unknown ones too; `rank` is from 0, null where
-the target was not ranked."""
+that the file does not outlive an erasure; `wanted` counts the case's targets, unknown ones too; `rank` is from 0, null
+where the target was not ranked."""
 
 
 def write_ranks(path: Path, cases: Sequence[Case], rows: Mapping[str, Ranked], catalogue: Catalogue) -> None:
