@@ -48,9 +48,16 @@ class Catalogue:
         object.__setattr__(self, "_ids", ids)
 
     @classmethod
-    def of_table(cls, items: pa.Table, known: Iterable[str]) -> "Catalogue":
-        """The items of `known`, sorted by id so that the order never depends on the log's; others are left out."""
-        wanted = pa.array(sorted(set(known)), pa.string())
+    def of_table(cls, items: pa.Table, known: Iterable[str], *, after: "Catalogue | None" = None) -> "Catalogue":
+        """The items of `known`, sorted by id so that the order never depends on the log's; others are left out.
+
+        The items of a catalogue `after` which they come keep their places, and their rows where `items` has none.
+        """
+        kept = [] if after is None else list(after._ids)
+        if after is not None:
+            gone = pc.invert(pc.is_in(after.items["item_id"], items["item_id"].combine_chunks()))
+            items = pa.concat_tables([items.cast(ITEM_SCHEMA), after.items.filter(gone)])
+        wanted = pa.array([*kept, *sorted(set(known).difference(kept))], pa.string())
         rows = pc.index_in(wanted, items["item_id"].combine_chunks())
         missing = wanted.filter(pc.is_null(rows))
         if len(missing):

@@ -46,6 +46,11 @@ class Vocabulary:
         """The `at_most` most frequent names, counted already; ties go by name."""
         return cls(tuple(sorted(counts, key=lambda name: (-counts[name], name))[:at_most]))
 
+    def grown(self, later: "Vocabulary", *, at_most: int = AT_MOST) -> "Vocabulary":
+        """These names at their codes, then those of a `later` vocabulary that are new, as far as there is room."""
+        fresh = [name for name in later.names if name not in self.names]
+        return Vocabulary((*self.names, *fresh[: max(0, at_most - len(self.names))]))
+
     @property
     def size(self) -> int:
         """How many codes there are."""

@@ -1,6 +1,8 @@
 """What is known of every item before the cut-off, as small numbers: category path, brand, price, age, text."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +22,43 @@ NEVER = np.iinfo(np.int64).max
 AGES = 16
 """Classes of an item's age: 0 is "unknown or not born yet", class a holds ages of [2**(a-1) - 1, 2**a - 1) days."""
 
+Name = TypeVar("Name", str, tuple[str, ...])
+
 _AGE_BORDERS = DAY * (2 ** np.arange(1, AGES - 1, dtype=np.int64) - 1)
+
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCodes:
+    """Which code means what.
+
+    Attributes:
+        path: code of every path cut at each level, `PATH` mappings.
+        brand: code of every brand.
+        price_borders: highest price of every class but the last, ascending; None where classes are still to be made.
+    """
+
+    path: Sequence[Mapping[Path, int]] = ({},) * PATH
+    brand: Mapping[str, int] = field(default_factory=dict)
+    price_borders: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, items: pa.Table, facts: "ItemFacts", usual_price: np.ndarray) -> "ItemCodes":
+        """What the codes in `facts` [V] mean, told by the rows they were made from; see `ItemFacts.learn`."""
+        paths, brands = items["category"].to_pylist(), items["brand"].to_pylist()
+        known = facts.price > 0
+        highest = np.full(PRICES - 1, -np.inf)
+        np.maximum.at(highest, facts.price[known].astype(np.int64) - 1, usual_price[known])
+        return cls(
+            path=[
+                {tuple(path[: level + 1]): code for path, code in zip(paths, codes.tolist(), strict=True) if code}
+                for level, codes in enumerate(facts.path[1:].T)
+            ],
+            brand={brand: code for brand, code in zip(brands, facts.brand[1:].tolist(), strict=True) if code},
+            price_borders=np.maximum.accumulate(highest)[:-1] if known.any() else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +80,28 @@ class ItemFacts:
     text: np.ndarray
 
     @classmethod
-    def learn(cls, items: pa.Table, *, usual_price: np.ndarray, first_seen: np.ndarray) -> "ItemFacts":
+    def learn(
+        cls,
+        items: pa.Table,
+        *,
+        usual_price: np.ndarray,
+        first_seen: np.ndarray,
+        after: "ItemCodes | None" = None,
+    ) -> "ItemFacts":
         """From the catalogue's rows and from events, all as known before the cut-off.
 
         Args:
             items: one row for each index from 1 on, by `ITEM_SCHEMA`.
             usual_price: of every index [V], NaN where unknown; see `UsualPrices`.
             first_seen: instant of the first event with each index [V], `NEVER` where there is none.
+            after: codes given before, which stay; new names come after them.
         """
         created = pc.fill_null(items["created_at"].cast(pa.int64()), NEVER).to_numpy()
+        after = after or ItemCodes()
         return cls(
-            path=_paths(items["category"].to_pylist()),
-            brand=_codes(items["brand"].to_pylist()),
-            price=price_classes(usual_price),
+            path=_paths(items["category"].to_pylist(), after.path),
+            brand=_codes(items["brand"].to_pylist(), after.brand),
+            price=price_classes(usual_price, after.price_borders),
             born=np.concatenate([[NEVER], np.minimum(created, first_seen[1:])]).astype(np.int64),
             text=_texts(items),
         )
@@ -74,28 +121,28 @@ def first_seen(item: np.ndarray, time: np.ndarray, items: int) -> np.ndarray:
     return found
 
 
-def price_classes(usual_price: np.ndarray) -> np.ndarray:
-    """Class 0..PRICES-1 of usual prices [V] int8; NaN is unknown."""
+def price_classes(usual_price: np.ndarray, borders: np.ndarray | None = None) -> np.ndarray:
+    """Class 0..PRICES-1 of usual prices [V] int8; NaN is unknown. Without `borders` of before, classes are as large as
+    each other."""
     known = usual_price[~np.isnan(usual_price)]
     if not len(known):
         return np.zeros(len(usual_price), np.int8)
-    borders = np.quantile(known, np.arange(1, PRICES - 1) / (PRICES - 1), method="inverted_cdf")
+    if borders is None:
+        borders = np.quantile(known, np.arange(1, PRICES - 1) / (PRICES - 1), method="inverted_cdf")
     classes = 1 + np.searchsorted(borders, usual_price, side="left")
     return np.where(np.isnan(usual_price), 0, classes).astype(np.int8)
 
 
-def _codes(names: list[str | None]) -> np.ndarray:
-    number = {name: code for code, name in enumerate(sorted({name for name in names if name}), start=1)}
+def _codes(names: Sequence[Name | None], known: Mapping[Name, int]) -> np.ndarray:
+    """Codes [V] of the names of all indices but 0: the `known` ones, then new ones in order."""
+    fresh = sorted({name for name in names if name}.difference(known))
+    number = {**known, **{name: code for code, name in enumerate(fresh, start=max(known.values(), default=0) + 1)}}
     return np.array([0, *(number[name] if name else 0 for name in names)], np.int32)
 
 
-def _paths(paths: list[list[str]]) -> np.ndarray:
+def _paths(paths: list[list[str]], known: Sequence[Mapping[Path, int]]) -> np.ndarray:
     levels = [[tuple(path[: level + 1]) if len(path) > level else None for path in paths] for level in range(PATH)]
-    columns = []
-    for column in levels:
-        number = {cut: code for code, cut in enumerate(sorted({cut for cut in column if cut}), start=1)}
-        columns.append([0, *(number[cut] if cut else 0 for cut in column)])
-    return np.array(columns, np.int32).T
+    return np.stack([_codes(cut, codes) for cut, codes in zip(levels, known, strict=True)], axis=1)
 
 
 def _texts(items: pa.Table) -> np.ndarray:

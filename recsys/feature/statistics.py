@@ -7,7 +7,7 @@ import numpy as np
 
 from recsys.catalogue import Catalogue
 from recsys.event import EventType
-from recsys.feature.item import NEVER, ItemFacts, first_seen
+from recsys.feature.item import NEVER, ItemCodes, ItemFacts, first_seen
 from recsys.feature.payday import usual_spending
 from recsys.feature.price import UsualPrices
 from recsys.state import History
@@ -34,13 +34,20 @@ class Statistics:
 
     @classmethod
     def learn(
-        cls, events: History, *, catalogue: Catalogue, category: np.ndarray, until: int | None = None
+        cls,
+        events: History,
+        *,
+        catalogue: Catalogue,
+        category: np.ndarray,
+        until: int | None = None,
+        after: ItemCodes | None = None,
     ) -> "Statistics":
         """From the events [E] strictly before `until` (None: all of them), in any order.
 
         Args:
             catalogue: the items as they were known before the cut-off.
             category: category of every catalogue index [V], 0 for none.
+            after: codes of item facts given before, which stay.
         """
         born, chosen = _spread(events, until=until, items=catalogue.size)
         bought = chosen.of_type(EventType.PURCHASE)
@@ -55,7 +62,7 @@ class Statistics:
         return cls(
             spending=usual_spending(bought.price, bought.quantity),
             prices=prices,
-            items=ItemFacts.learn(catalogue.items, usual_price=prices.item, first_seen=born),
+            items=ItemFacts.learn(catalogue.items, usual_price=prices.item, first_seen=born, after=after),
         )
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from recsys.event import EventType
 from recsys.feature.spec import FeatureSpec
+from recsys.model.growth import Newcomers, copy_rows
 from recsys.sequence.batch import SequenceBatch
 from recsys.tower.module import TowerModule
 
@@ -22,7 +23,7 @@ class FeatureEmbedder(nn.Module):
         super().__init__()
         classes = features.classes()
         self._small = tuple(name for name, count in classes.items() if count <= _SMALL)
-        counts = [classes[name] for name in self._small]
+        self._counts = counts = [classes[name] for name in self._small]
         offset = torch.tensor([0, *counts[:-1]]).cumsum(0) if counts else torch.zeros(0, dtype=torch.int64)
         self.register_buffer("offset", offset, persistent=False)
         self.offset: Tensor
@@ -47,6 +48,17 @@ class FeatureEmbedder(nn.Module):
             vectors = table(batch.features[name])
             hidden = hidden + (vectors.sum(2) if vectors.dim() == 4 else vectors)
         return hidden
+
+    def tables(self) -> dict[str, Tensor]:
+        """The vectors [C, D] of every feature's classes, which share memory with the weights."""
+        small = dict(zip(self._small, self.small.split(self._counts), strict=True)) if self._small else {}
+        return {**small, **{name: table.get_parameter("weight") for name, table in self.large.items()}}
+
+    def grow_from(self, old: "FeatureEmbedder", newcomers: Newcomers) -> None:
+        """Classes that were known keep their vectors, also where a feature has outgrown the shared table."""
+        known = old.tables()
+        for name, table in self.tables().items():
+            copy_rows(table, known[name])
 
 
 class EventEmbedder(nn.Module):

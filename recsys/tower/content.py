@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from recsys.errors import ConfigError
 from recsys.feature.item import ItemFacts
 from recsys.feature.spec import FeatureSpec
+from recsys.model.growth import Newcomers
 from recsys.registry import registered
 from recsys.tower.module import TowerModule
 
@@ -36,10 +37,10 @@ class ContentTower(TowerModule):
 
     def __init__(self, *, facts: ItemFacts, dim: int, std: float) -> None:
         super().__init__()
-        codes, count = _codes(facts)
+        codes, self._layout = _codes(facts)
         self.codes: Tensor
         self.register_buffer("codes", torch.from_numpy(codes), persistent=False)
-        self.table = nn.EmbeddingBag(count, dim, mode="sum", padding_idx=0)
+        self.table = nn.EmbeddingBag(self._layout.rows, dim, mode="sum", padding_idx=0)
         nn.init.normal_(self.table.weight, std=std)
         with torch.no_grad():
             self.table.weight[0] = 0
@@ -52,25 +53,47 @@ class ContentTower(TowerModule):
         vector: Tensor = summed + self.mix(summed)
         return vector if item is None else vector.view(*item.shape, -1)
 
+    def grow_from(self, old: "ContentTower", newcomers: Newcomers) -> None:
+        """Every name and word that was known keeps its row, wherever that lies now; new items have a vector by that."""
+        here, there = (torch.from_numpy(rows) for rows in self._layout.shared(old._layout))
+        self.table.weight[here] = old.table.weight[there]
+        self.mix.load_state_dict(old.mix.state_dict())
 
-def _codes(facts: ItemFacts) -> tuple[np.ndarray, int]:
-    """Every fact of every item as a row of one table [V, F] int64, 0 for none; and how many rows it has."""
-    columns = [*facts.path.T, facts.brand, facts.price, *_words(facts.text).T]
-    names = [*(f"path {level}" for level in range(facts.path.shape[1])), "brand", "price"]
-    names += ["word"] * facts.text.shape[1]
-    begin: dict[str, int] = {}
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which rows of the table belong to which facts: `begin` and how many, by the facts' name; the hashed word of each
+    of the rows of words; how many rows there are."""
+
+    spans: dict[str, tuple[int, int]]
+    words: np.ndarray
+    rows: int
+
+    def shared(self, old: "_Layout") -> tuple[np.ndarray, np.ndarray]:
+        """Rows of this layout and of an `old` one that mean the same."""
+        here, there = [], []
+        for name, (begin, count) in self.spans.items():
+            before, length = old.spans.get(name, (0, 0))
+            same = np.arange(min(count, length))
+            here.append(begin + same)
+            there.append(before + same)
+        _, ours, theirs = np.intersect1d(self.words, old.words, return_indices=True)
+        first, before = self.rows - len(self.words), old.rows - len(old.words)
+        return np.concatenate([*here, first + ours]), np.concatenate([*there, before + theirs])
+
+
+def _codes(facts: ItemFacts) -> tuple[np.ndarray, _Layout]:
+    """Every fact of every item as a row of one table [V, F] int64, 0 for none; and which rows are whose; words,
+    numbered from 1 without gaps, come last."""
+    words, word = np.unique(np.append(facts.text.ravel(), 0), return_inverse=True)
+    words, word = words[words != 0], np.cumsum(words != 0)[word[:-1]] * (facts.text.ravel() != 0)
+    columns = {f"path {level}": codes for level, codes in enumerate(facts.path.T)}
+    columns |= {"brand": facts.brand, "price": facts.price}
+    spans: dict[str, tuple[int, int]] = {}
     used, rows = 1, []
-    for name, column in zip(names, columns, strict=True):
-        if name not in begin:
-            begin[name] = used
-            same = [other for own, other in zip(names, columns, strict=True) if own == name]
-            used += max(int(other.max(initial=0)) for other in same)
-        rows.append(np.where(column > 0, column.astype(np.int64) + begin[name] - 1, 0))
-    return np.stack(rows, axis=1), used
-
-
-def _words(text: np.ndarray) -> np.ndarray:
-    """Hashed words [V, W] numbered from 1 without gaps, 0 for none."""
-    known, place = np.unique(np.append(text.ravel(), 0), return_inverse=True)
-    numbers = np.where(known == 0, 0, np.cumsum(known != 0))
-    return numbers[place[:-1]].reshape(text.shape)
+    for name, column in columns.items():
+        spans[name] = (used, int(column.max(initial=0)))
+        rows.append(np.where(column > 0, column.astype(np.int64) + used - 1, 0))
+        used += spans[name][1]
+    texts = np.where(word > 0, word + used - 1, 0).reshape(facts.text.shape)
+    return np.concatenate([np.stack(rows, axis=1), texts], axis=1), _Layout(spans, words, used + len(words))

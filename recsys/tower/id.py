@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
+from recsys.model.growth import Newcomers, copy_rows
 from recsys.registry import registered
 from recsys.tower.module import TowerModule
 
@@ -44,3 +45,8 @@ class IdTower(TowerModule):
             return self.table.weight
         vector: Tensor = self.table(item)
         return vector
+
+    def grow_from(self, old: "IdTower", newcomers: Newcomers) -> None:
+        """Known items keep their vectors; a new one starts as the mean of its category."""
+        copy_rows(self.table.weight, old.table.weight)
+        self.table.weight[newcomers.known :] = newcomers.like(old.table.weight)

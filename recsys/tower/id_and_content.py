@@ -11,6 +11,7 @@ from torch import Tensor
 
 from recsys.errors import ConfigError
 from recsys.feature.spec import FeatureSpec
+from recsys.model.growth import Newcomers, copy_rows
 from recsys.registry import registered
 from recsys.tower.content import Content, ContentTower
 from recsys.tower.id import Id, IdTower
@@ -65,3 +66,11 @@ class IdAndContentTower(TowerModule):
     def prime(self, popularity: Tensor) -> None:
         """Items with nothing to learn from [V] have no vector of their own."""
         self.trained.copy_(popularity > 0)
+
+    def grow_from(self, old: "IdAndContentTower", newcomers: Newcomers) -> None:
+        """Every known item keeps its vector; a new one starts with its content's, and so does the own vector of what
+        was never learnt from before."""
+        self.content.grow_from(old.content, newcomers)
+        self.own.table.weight.zero_()
+        copy_rows(self.own.table.weight, old.own.table.weight * old.trained[:, None])
+        self.trained[: newcomers.known] |= old.trained
