@@ -62,7 +62,10 @@ def encoder_is_behind(card: ModelCard) -> str | None:
     ours, theirs = (float(card.rows[name]["ndcg10"]) for name in (ENCODER_ROW, rival))
     if ours >= theirs:
         return None
-    return f"The encoder alone is behind {rival} (NDCG@10 {ours:.4f} to {theirs:.4f}): the answer leans on the crowd and on habits."
+    return (
+        f"The encoder alone is behind {rival} (NDCG@10 {ours:.4f} to {theirs:.4f}): the answer leans on the crowd and "
+        "on habits."
+    )
 
 
 def few_questions(card: ModelCard) -> str | None:

@@ -1,12 +1,11 @@
 """The card as a page of Markdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from training.card.words import duration, figure
-from training.modelcard.card import ModelCard, Row
+from training.modelcard.card import ModelCard
 from training.modelcard.limits import limits
-from training.modelcard.slices import CUTS, slices_of
+from training.modelcard.tables import cuts, heads, pairs, plain, scores
 
 _COLUMNS = {
     "ndcg10": "NDCG@10",
@@ -30,8 +29,6 @@ _BEYOND = {
     "miscalibration10": "miscalibration@10",
     "cold_ndcg10": "NDCG@10, cold items",
 }
-_IN_WORDS = ("popularity", "history", "kind", "warmth", "event")
-"""Cuts with a table on the page; hours are better seen than read."""
 _SECONDS = "_s"
 
 
@@ -52,6 +49,7 @@ def page(
         _data(card),
         _evaluation(card),
         _parts(card),
+        _intent(card),
         _pictures(pictures),
         _limits(card),
         _training(card),
@@ -61,7 +59,7 @@ def page(
 
 
 def _head(card: ModelCard, version: str | None) -> Iterator[str]:
-    yield f"# Model card: {_plain(card.name)}"
+    yield f"# Model card: {plain(card.name)}"
     yield ""
     yield (
         "A recommender for the shop whose log it learnt from: given what a shopper did so far, it ranks the whole "
@@ -69,7 +67,7 @@ def _head(card: ModelCard, version: str | None) -> Iterator[str]:
         "and of the shopper's own habits."
     )
     yield ""
-    yield from _pairs({**({"version": version} if version else {}), **card.model})
+    yield from pairs({**({"version": version} if version else {}), **card.model})
 
 
 def _loading(place: str) -> Iterator[str]:
@@ -99,16 +97,16 @@ def _data(card: ModelCard) -> Iterator[str]:
         "refused, duplicate, excluded rows": f"{log.quarantined:,}, {log.duplicates:,}, {log.excluded:,}",
         "fingerprint": log.fingerprint,
     }
-    yield from _pairs(counts)
+    yield from pairs(counts)
 
 
 def _evaluation(card: ModelCard) -> Iterator[str]:
     rows = card.rows
     yield "## Evaluation"
     yield ""
-    yield _plain(str(card.metrics["protocol"])) + "."
+    yield plain(str(card.metrics["protocol"])) + "."
     yield ""
-    yield from _scores(rows, _COLUMNS, intervals=True)
+    yield from scores(rows, _COLUMNS, intervals=True)
     lead = next((row["lead"] for row in rows.values() if row.get("lead")), None)
     if lead is not None:
         mean, low, high = lead
@@ -120,64 +118,33 @@ def _evaluation(card: ModelCard) -> Iterator[str]:
     if any(key in row for row in rows.values() for key in _APART):
         yield "What the shopper had taken before, and what was new to them:"
         yield ""
-        yield from _scores(rows, _APART)
+        yield from scores(rows, _APART)
     if any(row.get(key) is not None for row in rows.values() for key in _BEYOND):
         yield "Beyond accuracy (`recsys/metric/beyond.py` says what each figure is; miscalibration is better low):"
         yield ""
-        yield from _scores(rows, _BEYOND, bold=False)
+        yield from scores(rows, _BEYOND, bold=False)
 
 
 def _parts(card: ModelCard) -> Iterator[str]:
-    """NDCG@10 of the rows that matter on the parts of the questions."""
-    rows = card.shown_rows()
-    found = {cut: [part for part in parts if part.row in rows] for cut, parts in slices_of(card.metrics).items()}
-    if not any(found.values()):
-        return
-    yield "## Where it is good, and where not"
-    yield ""
-    for cut in (cut for cut in _IN_WORDS if found.get(cut)):
-        values = {(part.row, part.label): f"{part.value:.4f}" for part in found[cut]}
-        counts = {part.label: part.count for part in found[cut]}
-        if len(counts) == 1:
-            continue
-        yield f"NDCG@10 {CUTS[cut]}:"
+    if lines := list(cuts(card)):
+        yield "## Where it is good, and where not"
         yield ""
-        yield f"|{cut}|questions|" + "|".join(_plain(row) for row in rows) + "|"
-        yield "|---|" + "---:|" * (len(rows) + 1)
-        for label, count in counts.items():
-            yield f"|{_plain(label)}|{count:,}|" + "|".join(values.get((row, label), "") for row in rows) + "|"
+        yield from lines
+
+
+def _intent(card: ModelCard) -> Iterator[str]:
+    if figures := card.metrics.get("intent"):
+        yield "## What the shopper is after"
         yield ""
+        yield "Heads on the encoder's states, calibrated on the validation window, judged on the test:"
+        yield ""
+        yield from heads(figures)
 
 
 def _pictures(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         yield f"![{name.replace('_', ' ')}]({name}.png)"
         yield ""
-
-
-def _scores(
-    rows: Mapping[str, Row], columns: Mapping[str, str], *, intervals: bool = False, bold: bool = True
-) -> Iterator[str]:
-    """The rows as a table, with the highest of each column in `bold`; columns that no row holds are left out."""
-    values = {key: [float(row[key]) for row in rows.values() if row.get(key) is not None] for key in columns}
-    held = [key for key in columns if values[key]]
-    if not held:
-        return
-    best = {key: max(values[key]) for key in held if bold}
-    yield "| |" + "|".join(columns[key] for key in held) + "|"
-    yield "|---|" + "---:|" * len(held)
-    for name, row in rows.items():
-        cells = (_cell(row, key, best=best.get(key), interval=intervals) for key in held)
-        yield f"|{_plain(name)}|" + "|".join(cells) + "|"
-    yield ""
-
-
-def _cell(row: Row, key: str, *, best: float | None, interval: bool) -> str:
-    if row.get(key) is None:
-        return ""
-    text = f"**{row[key]:.4f}**" if row[key] == best else f"{row[key]:.4f}"
-    ends = row.get(f"{key}_interval") if interval else None
-    return f"{text} ({ends[0]:.4f}–{ends[1]:.4f})" if ends else text
 
 
 def _limits(card: ModelCard) -> Iterator[str]:
@@ -190,7 +157,7 @@ def _limits(card: ModelCard) -> Iterator[str]:
 def _training(card: ModelCard) -> Iterator[str]:
     yield "## What the training cost"
     yield ""
-    yield from _pairs({_words(name): _cost(name, value) for name, value in card.metrics["training"].items()})
+    yield from pairs({_words(name): _cost(name, value) for name, value in card.metrics["training"].items()})
 
 
 def _environment(card: ModelCard) -> Iterator[str]:
@@ -198,7 +165,7 @@ def _environment(card: ModelCard) -> Iterator[str]:
     yield ""
     origin = {name.replace("_", " "): value for name, value in card.facts["origin"].items()}
     machine = {name.replace("_", " "): value for name, value in card.facts.get("machine", {}).items()}
-    yield from _pairs({**origin, **machine, **card.facts["libraries"]})
+    yield from pairs({**origin, **machine, **card.facts["libraries"]})
     yield "Every setting of the run is in the bundle's `spec.json` under `facts.settings`."
 
 
@@ -208,17 +175,3 @@ def _words(name: str) -> str:
 
 def _cost(name: str, value: float) -> str:
     return duration(value) if name.endswith(_SECONDS) and not name.endswith("per_s") else figure(value)
-
-
-def _pairs(pairs: Mapping[str, Any]) -> Iterator[str]:
-    yield "| | |"
-    yield "|---|---|"
-    yield from (f"|{_plain(name)}|{_plain(str(value))}|" for name, value in pairs.items())
-    yield ""
-
-
-def _plain(text: str) -> str:
-    """Text from outside, that shall be neither markup nor the end of a cell."""
-    for sign in "\\`*[]<>|":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(text.split())

@@ -71,6 +71,15 @@ def test_hours_and_cuts_with_a_single_part_have_no_table() -> None:
     assert "|event|" not in parts
 
 
+def test_intent_heads_have_a_table_where_there_are_any() -> None:
+    assert "## What the shopper is after" not in page(card())
+    heads = {"purchase": {"auc": 0.75, "calibration_error": None}, "wait": {"log_loss": 1.5}}
+    table = section(page(card(metrics=metrics(intent=heads))), "What the shopper is after")
+    assert "|head|auc|calibration error|log loss|" in table
+    assert "|purchase|0.75|||" in table
+    assert "|wait|||1.5|" in table
+
+
 def test_metrics_without_parts_have_no_section_of_them() -> None:
     assert "Where it is good" not in page(card(metrics=metrics(rows={ANSWER_ROW: row(0.2)})))
 
