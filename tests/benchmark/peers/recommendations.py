@@ -1,4 +1,4 @@
-"""A small table of recommendations for two libraries to judge; needs only NumPy, and streams that NumPy keeps for good."""
+"""A small table of recommendations for two libraries to judge; needs NumPy only, and streams that it keeps for good."""
 
 import numpy as np
 

@@ -71,6 +71,24 @@ def test_states_hold_the_latest_events_but_a_repeat_is_one_of_any_time():
     assert case.is_repeat.tolist() == [True]
 
 
+def test_a_target_tells_the_gravest_event_that_took_it():
+    log = histories([(1, 5, VIEW), (2, 5, VIEW), (1, 5, EventType.PURCHASE), (1, 5, EventType.ADD_TO_CART)])
+    (case,) = cases_between(log, since=0, until=9 * SECOND, wanted=(VIEW, EventType.ADD_TO_CART, EventType.PURCHASE))
+    assert case.target.tolist() == [1, 2]
+    assert case.type.tolist() == [EventType.PURCHASE.code, VIEW.code]
+
+
+def test_everything_interacted_with_before_leaves_the_ranking_if_asked_to_beyond_memory_too():
+    log = histories([(1, 1), (2, 2, VIEW), (3, 3, IMPRESSION), (0, 3), (4, 4), (2, 5)])
+    (case,) = cases_between(log, since=5 * SECOND, until=9 * SECOND, memory=1, exclude_seen=True)
+    assert sorted(case.excluded.tolist()) == [1, 2, 4], (
+        "an impression is the shop's doing; what has no index is nothing"
+    )
+    assert case.target.tolist() == [2]
+    (plain,) = cases_between(log, since=5 * SECOND, until=9 * SECOND)
+    assert plain.excluded.tolist() == []
+
+
 def test_the_figures_of_two_cases_by_hand():
     cases = [case_of(0, [1, 2], [True, False], size=3), case_of(1, [4], [False], size=1)]
     score = evaluate(cases, lambda _: [np.array([0, 15]), np.array([MISS])], draws=0)

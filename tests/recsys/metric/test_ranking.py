@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.metric.ranking import MISS, dense_ranks, list_ranks, ndcg, pessimistic_ranks, recall, reciprocal_rank
+from recsys.metric.ranking import (
+    MISS,
+    Board,
+    dense_ranks,
+    list_ranks,
+    ndcg,
+    pessimistic_ranks,
+    recall,
+    reciprocal_rank,
+    standing,
+)
 
 SCORES = st.sampled_from([-math.inf, -1.0, 0.0, 0.25, 0.5, 1.0])
 
@@ -87,6 +97,27 @@ def test_dense_and_sparse_ranks_follow_the_definition(data: st.DataObject):
     assert dense_ranks(score, target).tolist() == expected
     shuffled = np.array(data.draw(st.permutations(every)))
     assert pessimistic_ranks(shuffled, score[shuffled], target).tolist() == expected
+
+
+@given(st.data())
+def test_what_is_excluded_takes_no_rank_and_gets_none(data: st.DataObject):
+    score = np.array([0.0, *data.draw(st.lists(SCORES, min_size=1, max_size=12))])
+    every = range(1, len(score))
+    target = np.array(data.draw(st.lists(st.sampled_from(every), min_size=1, unique=True)))
+    excluded = data.draw(st.lists(st.sampled_from(every), unique=True))
+    found = dense_ranks(score, target, np.array(excluded, np.int64))
+    kept = [item for item in every if item not in excluded]
+    assert found.tolist() == pessimistic_ranks(np.array(kept, np.int64), score[kept], target).tolist()
+    assert all((rank == MISS) == (item in excluded) for rank, item in zip(found, target, strict=True))
+
+
+@given(st.data())
+def test_a_sorted_board_says_what_going_through_the_list_says(data: st.DataObject):
+    item = np.array(data.draw(st.lists(st.integers(1, 20), unique=True)), np.int64)
+    score = np.array(data.draw(st.lists(SCORES, min_size=len(item), max_size=len(item))))
+    target = np.array(data.draw(st.lists(st.integers(1, 25), unique=True)), np.int64)
+    for one, other in zip(Board(item, score).standing(target), standing(item, score, target), strict=True):
+        assert one.tolist() == other.tolist()
 
 
 def by_definition(score: np.ndarray, target: list[int], place: int) -> int:
