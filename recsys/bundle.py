@@ -1,7 +1,7 @@
 """The bundle: one directory that holds a trained recommender, verified before anything in it is used.
 
     spec.json              format, classes and their settings, features, weights of the blend, facts of the making
-    weights.safetensors    the encoder
+    weights.safetensors    the encoder and, under "intent.", the intent heads with their calibration
     arrays.safetensors     what the features, the candidate sources and the repurchase model learnt
     catalogue.parquet      the items, in index order
     index.faiss            the item vectors, searchable
@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,7 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file as save_tensors
-from torch import nn
+from torch import Tensor, nn
 
 from recsys.catalogue import Catalogue
 from recsys.errors import BundleError, RecsysError
@@ -53,10 +53,13 @@ _FILES = (
     "metrics.json",
 )
 _CARD = "card.md"
+_INTENT = "intent."
 _UNUSABLE = (
     *(KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OSError, OverflowError, MemoryError),
     *(RecsysError, SafetensorError, pa.ArrowException),
 )
+
+T = TypeVar("T")
 
 
 def write_bundle(
@@ -76,9 +79,8 @@ def write_bundle(
                 f"the encoder {type(encoder).__name__} is not a torch module; its weights cannot be stored"
             )
         _write_json(partial / "spec.json", _spec(recommender))
-        save_tensors(
-            {n: t.contiguous().cpu() for n, t in encoder.state_dict().items()}, partial / "weights.safetensors"
-        )
+        weights = {**encoder.state_dict(), **_heads_weights(recommender)}
+        save_tensors({n: t.contiguous().cpu() for n, t in weights.items()}, partial / "weights.safetensors")
         save_arrays(_arrays(recommender), partial / "arrays.safetensors")
         pq.write_table(recommender.catalogue.items, partial / "catalogue.parquet", compression="zstd")
         recommender.index.save(partial / "index.faiss")
@@ -155,6 +157,8 @@ def _spec(recommender: Recommender) -> dict[str, Any]:
         "items": recommender.catalogue.size - 1,
         "data_end": recommender.data_end,
         "facts": dict(recommender.facts),
+        **({"intent": described(recommender.heads.made_by)} if recommender.heads is not None else {}),
+        **({"ranker": described(recommender.ranker)} if recommender.ranker is not None else {}),
     }
 
 
@@ -166,6 +170,8 @@ def _arrays(recommender: Recommender) -> dict[str, np.ndarray]:
     }
     if (statistics := recommender.features.statistics) is not None:
         arrays.update({f"features.{name}": np.ascontiguousarray(v) for name, v in statistics.arrays().items()})
+    if recommender.ranker is not None:
+        arrays.update({f"ranker.{name}": np.ascontiguousarray(v) for name, v in recommender.ranker.arrays().items()})
     repurchase = recommender.policy.repurchase
     if repurchase is not None:
         arrays.update({f"repurchase.{name}": np.ascontiguousarray(v) for name, v in repurchase.arrays().items()})
@@ -183,8 +189,14 @@ def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
             f"catalogue.parquet {catalogue.size - 1}; fetch the bundle again"
         )
     encoder = _made(spec["encoder"], items=catalogue.size, features=features)
-    encoder.load_state_dict(load_tensors(folder / "weights.safetensors"))
+    tensors = load_tensors(folder / "weights.safetensors")
+    encoder.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(_INTENT)})
     encoder.eval()
+    heads = None
+    if spec.get("intent"):
+        heads = _made(spec["intent"]).build(dim=encoder.settings()["dim"], features=features, catalogue=catalogue)
+        heads.load_state_dict(_under(tensors, _INTENT))
+        heads.eval()
     index = _made(spec["index"])
     index.load(folder / "index.faiss")
     if not len(index) == catalogue.size - 1 == spec["items"]:
@@ -205,6 +217,8 @@ def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
         data_end=spec["data_end"],
         model_version=version_of(folder),
         facts=spec["facts"],
+        ranker=_made(spec["ranker"], **_under(arrays, "ranker.")) if spec.get("ranker") else None,
+        heads=heads,
     )
 
 
@@ -212,7 +226,13 @@ def _made(part: Mapping[str, Any], **more: Any) -> Any:
     return construct(part["class"], {**part["settings"], **more})
 
 
-def _under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def _heads_weights(recommender: Recommender) -> dict[str, Tensor]:
+    if recommender.heads is None:
+        return {}
+    return {f"{_INTENT}{name}": tensor for name, tensor in recommender.heads.state_dict().items()}
+
+
+def _under(arrays: Mapping[str, T], prefix: str) -> dict[str, T]:
     return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
 
 

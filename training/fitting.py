@@ -18,6 +18,7 @@ from recsys.sequence.loader import Loader
 from training.checkpoint import Checkpoints
 from training.comparison import encoder_ranker
 from training.dataset import Dataset
+from training.intent import apart, calibrated_like, with_heads
 from training.protocols import Tracker, Watch
 from training.provenance import recipe_digest
 from training.recipe import Recipe
@@ -58,20 +59,22 @@ def trained(
     stored: Stored,
     watching: Callable[[Watch], Watch] = lambda watch: watch,
 ) -> tuple[Encoder, Mapping[str, float]]:
-    """An encoder fitted to what came before the validation window, and what its training measured.
+    """An encoder fitted to what came before the validation window, with its intent heads if the recipe has any
+    (`training.intent.apart`), and what its training measured.
 
     `watching` may put another watch around the one that shows and tracks.
     """
     encoder, loader, popularity = _made(recipe, dataset, to_test=False)
+    fitted, loss = with_heads(encoder, recipe, dataset, loader, popularity)
 
     def quality() -> float:
         return evaluate(validation, encoder_ranker(encoder, dataset.features), draws=0).ndcg10 if validation else 0.0
 
     with ConsoleWatch(console, tracker, quality, MEASURE) as watch:
         training = recipe.trainer.fit(
-            encoder,
+            fitted,
             loader,
-            loss=recipe.loss,
+            loss=loss,
             sampler=recipe.sampler(popularity=popularity),
             optimizer=recipe.optimizer,
             schedule=recipe.schedule,
@@ -79,7 +82,7 @@ def trained(
             watch=watching(watch),
             checkpoints=stored.of("training"),
         )
-    return encoder, training
+    return fitted, training
 
 
 def with_encoder_refitted(
@@ -100,12 +103,13 @@ def with_encoder_refitted(
     """
     torch.manual_seed(recipe.seed)
     encoder, loader, popularity = _made(recipe, dataset, to_test=True)
+    fitted, loss = with_heads(encoder, recipe, dataset, loader, popularity)
     console.print(f"refit: the encoder is trained again for {epochs} epochs, on training and validation data")
     with ConsoleWatch(console, tracker, None, MEASURE, prefix="refit_") as watch:
         training = recipe.trainer.fit(
-            encoder,
+            fitted,
             loader,
-            loss=recipe.loss,
+            loss=loss,
             sampler=recipe.sampler(popularity=popularity),
             optimizer=recipe.optimizer,
             schedule=recipe.schedule,
@@ -115,12 +119,14 @@ def with_encoder_refitted(
             epochs=epochs,
         )
     recommender.index.build(encoder.item_vectors().detach().numpy())
-    return replace(recommender, encoder=encoder), {f"refit_{name}": training[name] for name in ("train_s", "epochs")}
+    heads = calibrated_like(apart(fitted)[1], recommender.heads)
+    measured = {f"refit_{name}": training[name] for name in ("train_s", "epochs")}
+    return replace(recommender, encoder=encoder, heads=heads), measured
 
 
 def _made(recipe: Recipe, dataset: Dataset, *, to_test: bool) -> tuple[Encoder, Loader, torch.Tensor]:
     """An encoder at its beginning, the loader of what it shall learn from, how often each item is taken there [V]."""
-    stream, asked_from = dataset.training_stream(to_test=to_test)
+    stream, asked_from = dataset.training_stream(recipe.intent.labels(dataset.features), to_test=to_test)
     features, trainer = dataset.features, recipe.trainer
     loader = Loader.over(
         stream,

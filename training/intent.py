@@ -1,4 +1,4 @@
-"""Intent heads in a training run: calibrated on the validation window, judged on the test."""
+"""Intent heads in a run: fitted beside the encoder, calibrated on the validation window, judged on the test."""
 
 import math
 from collections.abc import Mapping
@@ -7,17 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from recsys.clock import DAY
-from recsys.intent.head import Figures, Truth
+from recsys.errors import ConfigError
+from recsys.intent.head import Figures, Head, Truth
+from recsys.intent.joint import JointEncoder, JointLoss
 from recsys.intent.labels import Labels
 from recsys.intent.module import IntentModule, head_outputs
 from recsys.model.encoder import SequenceEncoder
+from recsys.protocols import Encoder, Loss
+from recsys.recommender import Recommender
+from recsys.registry import insist_registered
+from recsys.sequence.loader import Loader
 from recsys.sequence.question import askable, remembered
 from recsys.state import Context, ShopperState
 from training.dataset import Dataset
+from training.recipe import Recipe
 
-_QUESTIONS = 5_000
+_QUESTIONS = 3_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,25 +46,66 @@ class Asked:
         return found
 
 
-def calibrated(
-    heads: IntentModule, encoder: SequenceEncoder, dataset: Dataset, labels: Labels, *, seed: int
-) -> dict[str, Figures]:
-    """Calibrate the heads in place on the validation window; how they do on the test, without that and with it.
+def with_heads(
+    encoder: Encoder, recipe: Recipe, dataset: Dataset, loader: Loader, popularity: Tensor
+) -> tuple[Encoder, Loss]:
+    """What the trainer shall fit, and by what loss: the encoder and its own, with the heads that the recipe has."""
+    insist_registered(recipe.intent)
+    dim = encoder.settings().get("dim", encoder.vector_size)
+    heads = recipe.intent.build(dim=dim, features=dataset.features, catalogue=dataset.catalogue)
+    if heads is None:
+        return encoder, recipe.loss
+    if not isinstance(encoder, SequenceEncoder):
+        raise ConfigError(f"the encoder {type(encoder).__name__} has no trunk for intent heads; use intent=none")
+    asks = loader.tokens.is_query
+    heads.prime({name: values[asks] for name, values in loader.tokens.labels.items()}, popularity)
+    return JointEncoder(encoder, heads), JointLoss(recipe.loss, heads)
 
-    A sample of all moments is asked, not only of purchases: to be sold something is what the heads are to foresee.
+
+def apart(fitted: Encoder) -> tuple[Encoder, IntentModule | None]:
+    """The encoder and its heads, if it was fitted with any."""
+    return (fitted.encoder, fitted.heads) if isinstance(fitted, JointEncoder) else (fitted, None)
+
+
+def calibrate(recommender: Recommender, recipe: Recipe, dataset: Dataset) -> None:
+    """Calibrate the recommender's heads, in place, on the validation window.
+
+    A sample of all moments is asked, not only of purchases: whether there will be one is what is to be foreseen.
     """
-    cut = dataset.cut
-    window = asked(dataset, labels, since=cut.validation_from, until=cut.test_from, seed=seed)
-    if window is not None:
-        said = window.outputs(heads, encoder, dataset)
-        for name, head in heads.items():
-            head.calibrate(said[name], window.truth)
+    window = _asked_of(recommender, recipe, dataset, since=dataset.cut.validation_from, until=dataset.cut.test_from)
+    for head, output, truth in window:
+        head.calibrate(output, truth)
+
+
+def judged(recommender: Recommender, recipe: Recipe, dataset: Dataset) -> dict[str, Figures]:
+    """How the recommender's heads do on the test, without calibration and with it."""
     end = np.broadcast_to(np.int64(dataset.end), len(dataset.histories))
-    test = asked(dataset, labels, since=cut.test_from, until=end, seed=seed)
-    if test is None:
-        return {}
-    said = test.outputs(heads, encoder, dataset)
-    return {name: head.judge(said[name], test.truth) for name, head in heads.items()}
+    test = _asked_of(recommender, recipe, dataset, since=dataset.cut.test_from, until=end)
+    names = [name for name, _ in recommender.heads.items()] if recommender.heads is not None else []
+    return {name: head.judge(output, truth) for name, (head, output, truth) in zip(names, test, strict=False)}
+
+
+def calibrated_like(heads: IntentModule | None, other: IntentModule | None) -> IntentModule | None:
+    """The heads with the calibration of others, which had a window to be calibrated on."""
+    if heads is not None and other is not None:
+        for (_, head), (_, theirs) in zip(heads.items(), other.items(), strict=True):
+            head.set_calibration(float(theirs.scale), float(theirs.shift))
+    return heads
+
+
+def _asked_of(
+    recommender: Recommender, recipe: Recipe, dataset: Dataset, *, since: np.ndarray, until: np.ndarray
+) -> list[tuple[Head, np.ndarray, Truth]]:
+    """What each head says of a sample of the window's moments, and what came; nothing without heads or moments."""
+    heads, encoder = recommender.heads, recommender.encoder
+    if heads is None or not isinstance(encoder, SequenceEncoder):
+        return []
+    labels = recipe.intent.labels(dataset.features)
+    sample = asked(dataset, labels, since=since, until=until, seed=recipe.seed)
+    if sample is None:
+        return []
+    said = sample.outputs(heads, encoder, dataset)
+    return [(head, said[name], sample.truth) for name, head in heads.items()]
 
 
 def asked(
@@ -116,7 +165,9 @@ def _state(dataset: Dataset, sequence: int, at: int) -> ShopperState:
 
 
 def print_figures(figures: Mapping[str, Figures], console: Console) -> None:
-    """One line for each head."""
+    """One line for each head; nothing without any."""
+    if not figures:
+        return
     table = Table(
         title="intent heads on the test, calibrated on the validation window",
         title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="dim",
@@ -130,9 +181,10 @@ def print_figures(figures: Mapping[str, Figures], console: Console) -> None:
     console.print(table)
 
 
-def figures_json(figures: Mapping[str, Figures]) -> dict[str, dict[str, float | None]]:
-    """For the bundle; what could not be measured is null."""
-    return {name: {key: _finite(value) for key, value in of.items()} for name, of in figures.items()}
+def figures_json(figures: Mapping[str, Figures]) -> dict[str, dict[str, dict[str, float | None]]]:
+    """For the bundle, under "intent"; what could not be measured is null. Nothing without heads."""
+    found = {name: {key: _finite(value) for key, value in of.items()} for name, of in figures.items()}
+    return {"intent": found} if found else {}
 
 
 def tracked_figures(figures: Mapping[str, Figures]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -12,11 +13,13 @@ from recsys.bundle import write_bundle
 from recsys.clock import SystemClock, to_datetime
 from recsys.log.writer import write_log
 from recsys.metric.evaluation import Score
+from recsys.protocols import Encoder
 from recsys.recommender import Recommender
 from training.assembly import with_statistics, with_tuned_weights
 from training.comparison import ANSWER_ROW, compare, metrics_json, print_table, protocol_of, tracked
 from training.dataset import Dataset
 from training.fitting import checkpoints, trained, with_encoder_refitted
+from training.intent import apart, calibrate, figures_json, judged, print_figures, tracked_figures
 from training.modelcard.card import ModelCard
 from training.modelcard.diary import Diary
 from training.modelcard.markdown import page
@@ -56,21 +59,12 @@ def run(recipe: Recipe, console: Console) -> Path:
         tracker.dataset(recipe.data.name, fingerprint=summary.fingerprint, counts=sizes(summary))
         validation = dataset.validation(recipe.seed)
         test = dataset.test(recipe.evaluation_queries, recipe.seed)
-        encoder, training = trained(recipe, dataset, validation, tracker, console, stored=stored)
-        recipe.index.build(encoder.item_vectors().detach().numpy())
-        recommender = Recommender(
-            catalogue=dataset.catalogue,
-            features=dataset.features,
-            encoder=encoder,
-            index=recipe.index,
-            blend=recipe.retrieval,
-            policy=recipe.policy(),
-            data_end=dataset.end - 1,
-            facts=known,
-        )
+        fitted, training = trained(recipe, dataset, validation, tracker, console, stored=stored)
+        recommender = _assembled(fitted, recipe, dataset, known)
         with console.status("fitting the blend on the validation window ..."):
             recommender = with_statistics(recommender, recipe, dataset, dataset.before_validation())
             recommender = with_tuned_weights(recommender, validation, console)
+            calibrate(recommender, recipe, dataset)
         if recipe.refit:
             recommender, again = with_encoder_refitted(
                 *(recommender, recipe, dataset, tracker, console), stored=stored, epochs=int(training["kept_epoch"])
@@ -80,13 +74,31 @@ def run(recipe: Recipe, console: Console) -> Path:
             recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
             rows = compare(test, recommender, dataset, seed=recipe.seed)
         print_table(rows, console, title=protocol_of(recipe, test))
-        tracker.log({**tracked(rows), **training}, step=0)
+        print_figures(figures := judged(recommender, recipe, dataset), console)
+        tracker.log({**tracked(rows), **training, **tracked_figures(figures)}, step=0)
 
         with console.status("counting the crowd up to the end of the log ..."):
             recommender = with_statistics(recommender, recipe, dataset, dataset.to_the_end())
-        metrics = metrics_json(rows, training, protocol=protocol_of(recipe, test))
+        metrics = {**metrics_json(rows, training, protocol=protocol_of(recipe, test)), **figures_json(figures)}
         card = ModelCard.of(recommender, log=summary, metrics=metrics, curves=tracker.curves)
         return _released(recommender, recipe, card, rows, tracker, console)
+
+
+def _assembled(fitted: Encoder, recipe: Recipe, dataset: Dataset, known: Mapping[str, Any]) -> Recommender:
+    """What answers, as soon as there is an encoder; the crowd is not counted yet."""
+    encoder, heads = apart(fitted)
+    recipe.index.build(encoder.item_vectors().detach().numpy())
+    return Recommender(
+        catalogue=dataset.catalogue,
+        features=dataset.features,
+        encoder=encoder,
+        index=recipe.index,
+        blend=recipe.retrieval,
+        policy=recipe.policy(),
+        data_end=dataset.end - 1,
+        facts=known,
+        heads=heads,
+    )
 
 
 def _released(

@@ -8,9 +8,11 @@ from typing import Any
 
 from recsys.errors import ConfigError
 from recsys.feature.spec import FeatureSpec
+from recsys.intent.heads import IntentHeads
+from recsys.intent.none import NoIntent
 from recsys.log.engine import Engine
 from recsys.log.writer import log_folder
-from recsys.protocols import Encoder, Index, ItemTower, Loss, Policy, Sampler, Similarity, Source, Split, Target
+from recsys.protocols import Encoder, Index, ItemTower, Loss, Policy, Ranker, Sampler, Similarity, Source, Split, Target
 from recsys.retrieval.blend import Blend
 from training.protocols import Optimizer, Schedule, Tracker, Trainer
 
@@ -32,10 +34,12 @@ class Recipe:
     tower: ItemTower
     similarity: Similarity
     loss: Loss
+    intent: IntentHeads | NoIntent
     sampler: Callable[..., Sampler]
     index: Index
     policy: Callable[..., Policy]
     retrieval: Blend
+    ranker: Ranker | None
     optimizer: Optimizer
     schedule: Schedule
     trainer: Trainer

@@ -1,10 +1,13 @@
 """Whether something will happen in this session."""
 
+from collections.abc import Mapping
+
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from recsys.intent.calibrate import platt, sigmoid
-from recsys.intent.head import Figures, Head, Truth, small_network
+from recsys.intent.head import Figures, Head, SmallNetwork, Truth
 from recsys.metric.calibration import area_under_curve, brier, expected_calibration_error
 from recsys.sequence.batch import SequenceBatch
 
@@ -20,7 +23,13 @@ class BinaryHead(Head):
     def __init__(self, *, dim: int, label: str) -> None:
         super().__init__()
         self.label = label
-        self.network = small_network(dim, 1)
+        self.network = SmallNetwork(dim, 1)
+
+    def prime(self, labels: Mapping[str, Tensor], popularity: Tensor) -> None:
+        """Begin with the rate."""
+        label = labels[self.label]
+        yes, no = float((label == 1).sum()), float((label == 0).sum())
+        self.network.begin_with(torch.tensor([(yes + 1) / (no + 1)]).log())
 
     def forward(self, state: Tensor) -> Tensor:
         """States [Q, dim] -> logits [Q, 1]."""

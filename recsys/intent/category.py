@@ -1,5 +1,7 @@
 """Which category the shopper turns to next."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -35,6 +37,13 @@ class CategoryHead(Head):
         self.code: Tensor
         self.register_buffer("code", torch.from_numpy(category.astype(np.int64) - 1), persistent=False)
 
+    def prime(self, labels: Mapping[str, Tensor], popularity: Tensor) -> None:
+        """Begin with each category's share of what was taken."""
+        known = self.code >= 0
+        count = popularity.new_zeros(self.size).index_add_(0, self.code[known], popularity[known])
+        with torch.no_grad():
+            self.out.bias.copy_(((count + 1) / (count + 1).sum()).log())
+
     def forward(self, state: Tensor) -> Tensor:
         """States [Q, dim] -> logits [Q, C]."""
         logit: Tensor = self.out(state)
@@ -42,7 +51,7 @@ class CategoryHead(Head):
 
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:
         """Mean cross-entropy, the items of one question with equal share."""
-        code = self.code[batch.pair_target]
+        code = self.code.to(output.device)[batch.pair_target]
         weight = (code >= 0).float()
         count = weight.new_zeros(len(output)).index_add_(0, batch.pair_query, weight)
         log_chance = output.float().log_softmax(1)[batch.pair_query, code.clamp(min=0)]

@@ -61,6 +61,11 @@ class Head(nn.Module, ABC):
         self.shift.fill_(shift)
 
     @abstractmethod
+    def prime(self, labels: Mapping[str, Tensor], popularity: Tensor) -> None:
+        """Begin with what is usual, whatever the state: told before training all `labels` of the questions that may be
+        learnt from, and how often each item was taken there [V]."""
+
+    @abstractmethod
     def forward(self, state: Tensor) -> Tensor:
         """States [Q, dim] -> outputs [Q, size]."""
 
@@ -77,9 +82,21 @@ class Head(nn.Module, ABC):
         """How well outputs [M, size] tell what came, without calibration and with it."""
 
 
-def small_network(dim: int, size: int, *, bias: float = 0.0) -> nn.Sequential:
-    """One hidden layer; says `bias` at first, whatever it reads."""
-    out = nn.Linear(dim, size)
-    nn.init.zeros_(out.weight)
-    nn.init.constant_(out.bias, bias)
-    return nn.Sequential(nn.Linear(dim, dim), nn.GELU(), out)
+class SmallNetwork(nn.Module):
+    """One hidden layer [Q, dim] -> [Q, size]; the same whatever it reads, until it is trained."""
+
+    def __init__(self, dim: int, size: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, size)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, state: Tensor) -> Tensor:
+        output: Tensor = self.out(nn.functional.gelu(self.hidden(state)))
+        return output
+
+    def begin_with(self, usual: Tensor) -> None:
+        """What it says at first [size]."""
+        with torch.no_grad():
+            self.out.bias.copy_(usual)

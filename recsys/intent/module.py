@@ -38,6 +38,11 @@ class IntentModule(nn.Module):
         """The heads and their names."""
         return list(self._heads.items())
 
+    def prime(self, labels: Mapping[str, Tensor], popularity: Tensor) -> None:
+        """Let each head begin with what is usual; see `Head.prime`."""
+        for head in self._heads.values():
+            head.prime(labels, popularity)
+
     def forward(self, encoder: SequenceEncoder, hidden: Tensor, batch: SequenceBatch, moment: Tensor) -> Tensor:
         """Outputs of all heads side by side [Q, H].
 

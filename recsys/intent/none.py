@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from recsys.catalogue import Catalogue
 from recsys.feature.spec import FeatureSpec
 from recsys.intent.labels import Labels
+from recsys.registry import registered
 
 
+@registered
 @dataclass(frozen=True, slots=True)
 class NoIntent:
     """Only the next item is learnt."""

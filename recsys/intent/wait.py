@@ -7,7 +7,7 @@ that waits cut off within a stretch bias nothing; one chance per stretch, as in 
 discrete-time survival model for neural networks" (PeerJ 2019), would come out too high where many are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,14 +15,14 @@ from torch import Tensor
 
 from recsys.intent.binary import binary_figures
 from recsys.intent.calibrate import rates
-from recsys.intent.head import Figures, Head, Truth, small_network
+from recsys.intent.head import Figures, Head, SmallNetwork, Truth
 from recsys.sequence.batch import SequenceBatch
 
 _QUARTER = 4
 _MOST = 5.0
 """Log of what is certain enough: e^5 purchases expected within one stretch."""
-_START = -2.0
-"""Log of what is expected within a stretch that no log was ever long enough to teach of: hardly anything."""
+_NEXT_TO_NONE = 0.1
+"""Purchases expected within a stretch that no log was ever long enough to teach of."""
 
 
 class WaitHead(Head):
@@ -42,9 +42,14 @@ class WaitHead(Head):
     def __init__(self, *, dim: int, edges_days: Sequence[float]) -> None:
         super().__init__()
         self.size = len(edges_days)
-        self.network = small_network(dim, self.size, bias=_START)
+        self.network = SmallNetwork(dim, self.size)
         self.edges: Tensor
         self.register_buffer("edges", torch.tensor(edges_days, dtype=torch.float32), persistent=False)
+
+    def prime(self, labels: Mapping[str, Tensor], popularity: Tensor) -> None:
+        """Begin with the rate of each stretch; with next to none in those that no wait ever reached."""
+        passed, came = _stretches(labels["wait_days"], labels["wait_seen"], self.edges)
+        self.network.begin_with(((came.sum(0) + _NEXT_TO_NONE) / (passed.sum(0) + 1)).log())
 
     def forward(self, state: Tensor) -> Tensor:
         """States [Q, dim] -> log of how often a purchase is to be expected within each stretch [Q, K]."""
@@ -53,7 +58,7 @@ class WaitHead(Head):
 
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:
         """Mean over the questions of the negative log likelihood of what was seen, in units of each stretch."""
-        passed, came = _stretches(batch.labels["wait_days"], batch.labels["wait_seen"], self.edges)
+        passed, came = _stretches(batch.labels["wait_days"], batch.labels["wait_seen"], self.edges.to(output.device))
         each = output.float().exp() * passed - output.float() * came
         return each.sum() / (passed[:, 0] > 0).sum().clamp(min=1)
 
