@@ -14,6 +14,7 @@ from recsys.event import EventType
 from recsys.feature.spec import FeatureSpec, QueryKind
 from recsys.loss.sampled_softmax import SampledSoftmax
 from recsys.model.sasrec import SASRec
+from recsys.protocols import Loss
 from recsys.sampler.uniform import UniformSampler
 from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.histories import Histories
@@ -47,12 +48,12 @@ def read_movielens(path: Path) -> tuple[Histories, int]:
 
 
 class Trainee:
-    """d=64, 2 blocks, sampled softmax with 256 negatives; goes on from run to run."""
+    """d=64, 2 blocks, by default sampled softmax with 256 negatives; goes on from run to run."""
 
-    def __init__(self, loader: Loader, *, items: int, features: FeatureSpec) -> None:
+    def __init__(self, loader: Loader, *, items: int, features: FeatureSpec, loss: Loss | None = None) -> None:
         torch.manual_seed(0)
         self._encoder = SASRec(items=items, features=features, dim=DIM, blocks=BLOCKS, heads=2, dropout=0.2)
-        self._loss = SampledSoftmax(negatives=NEGATIVES)
+        self._loss = loss or SampledSoftmax(negatives=NEGATIVES)
         self._sampler = UniformSampler(popularity=torch.ones(items))
         self._optimizer = torch.optim.Adam(self._encoder.parameters(), lr=1e-3, fused=True)
         self._generator = torch.Generator().manual_seed(0)
@@ -63,7 +64,7 @@ class Trainee:
         tokens, began = 0, time.perf_counter()
         while time.perf_counter() - began < seconds:
             batch = next(self._batches)
-            negatives = self._sampler.draw(NEGATIVES, target=batch.pair_target, generator=self._generator)
+            negatives = self._sampler.draw(self._loss.negatives, target=batch.pair_target, generator=self._generator)
             value = self._loss(self._encoder(batch), batch, self._encoder.item_vectors, negatives)
             self._optimizer.zero_grad(set_to_none=True)
             value.backward()
