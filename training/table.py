@@ -125,5 +125,5 @@ def _short(value: float) -> str:
 def _figure(value: float | None, *, best: float | None) -> str:
     if value is None:
         return "-"
-    shown = _short(value) if value <= 1 else f"{value:.{2 if value >= 10 else 3}f}"
+    shown = _short(value) if value < 1 else f"{value:.{2 if value >= 10 else 3}f}"  # five wide
     return f"[bold]{shown}[/]" if value == best else shown

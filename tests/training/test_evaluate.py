@@ -1,0 +1,142 @@
+"""`recsys-evaluate`: the table of a bundle made anew, two bundles in pairs, every rank in a file."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from recsys.bundle import read_bundle, read_metrics, write_bundle
+from recsys.errors import BundleError, ReleaseError
+from recsys.target.horizon import Horizon
+from recsys.target.next_item import NextItem
+from tests.made_up_shop import MadeUpShop
+from training.comparison import ANSWER_ROW, ENCODER_ROW
+from training.evaluate import Asked, Evaluation, evaluate_bundle
+from training.recipe import Recipe
+from training.table import AGAINST
+from training.tracker.mlflow import MlflowTracker
+
+QUIET = Console(quiet=True)
+
+
+def asked(bundle: Path, **more: object) -> Asked:
+    return Asked(bundle=str(bundle), **more)  # type: ignore[arg-type]
+
+
+def said(out: io.StringIO) -> str:
+    """What was printed, wherever its lines break."""
+    return " ".join(out.getvalue().split())
+
+
+@pytest.fixture(scope="module")
+def evaluation(tiny_recipe: Recipe, tiny_bundle: Path) -> Evaluation:
+    """The bundle against itself."""
+    return evaluate_bundle(tiny_recipe, asked(tiny_bundle, against=str(tiny_bundle)), QUIET)
+
+
+def test_the_table_made_anew_is_that_of_the_training(evaluation: Evaluation, tiny_bundle: Path) -> None:
+    stored = read_metrics(tiny_bundle)["rows"]
+    ours = {name: row for name, row in evaluation.rows.items() if not name.startswith(AGAINST)}
+    assert ours.keys() == stored.keys()
+    for name, row in ours.items():
+        for measure in ("ndcg10", "recall20", "mrr20", "coverage10", "novelty10", "debiased_hr10"):
+            assert getattr(row, measure) == pytest.approx(stored[name][measure], abs=1e-6)
+        assert row.slices == pytest.approx(stored[name]["slices"], abs=1e-6)
+
+
+def test_a_bundle_is_no_better_than_itself(evaluation: Evaluation) -> None:
+    assert evaluation.rows[AGAINST + ANSWER_ROW].ndcg10 == evaluation.rows[ANSWER_ROW].ndcg10
+    for row in (ANSWER_ROW, ENCODER_ROW):
+        for found in evaluation.paired[row].values():
+            assert (found.difference, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+
+
+def test_a_bundle_whose_encoder_forgot_everything_is_surely_worse_in_the_pair(
+    tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    blank = read_bundle(tiny_bundle)
+    for weights in blank.encoder.parameters():  # type: ignore[attr-defined]
+        weights.data.zero_()
+    write_bundle(blank, tmp_path / "blank", metrics={})
+    out = io.StringIO()
+    found = evaluate_bundle(
+        tiny_recipe, asked(tiny_bundle, against=str(tmp_path / "blank")), Console(file=out, width=200)
+    )
+    alone = found.paired[ENCODER_ROW]["ndcg10"]
+    assert found.rows[AGAINST + ENCODER_ROW].ndcg10 == 0.0, "one score for all is the lowest rank for all"
+    assert alone.difference == pytest.approx(found.rows[ENCODER_ROW].ndcg10)
+    assert 0 < alone.low < alone.difference < alone.high
+    assert alone.p_value < 0.001
+    assert f"encoder alone above {AGAINST}encoder alone, paired: NDCG@10 +" in out.getvalue()
+
+
+def test_every_rank_is_in_the_file_and_gives_the_table(tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "ranks.parquet"
+    found = evaluate_bundle(tiny_recipe, asked(tiny_bundle, ranks=file), QUIET)
+    table = pq.read_table(file)
+    row = np.array(table["row"].to_pylist()) == ANSWER_ROW
+    case, wanted = table["case"].to_numpy()[row], table["wanted"].to_numpy()[row]
+    hit = np.array([rank is not None and rank < 10 for rank in table["rank"].to_pylist()])[row]
+    recall = np.bincount(case, hit / wanted, minlength=len(found.cases)).mean()
+    assert recall == pytest.approx(found.rows[ANSWER_ROW].recall10)
+    assert set(table["event"].to_pylist()) == {"purchase"}
+    assert "shopper-000" not in table["shopper"].to_pylist(), "numbers, no ids"
+    assert table["item_id"][0].as_py().startswith("item-")
+
+
+@pytest.mark.parametrize(("target", "words"), [(NextItem(), "the next item"), (Horizon(days=3), "within 3 days")])
+def test_every_target_can_be_asked_of_the_same_bundle(
+    tiny_recipe: Recipe, tiny_bundle: Path, target: object, words: str
+) -> None:
+    out = io.StringIO()
+    recipe = replace(tiny_recipe, target=target, evaluation_queries=50)
+    found = evaluate_bundle(recipe, asked(tiny_bundle), Console(file=out, width=300))
+    assert words in said(out)
+    assert found.rows[ANSWER_ROW].queries == 50
+    if isinstance(target, NextItem):
+        assert {case.size for case in found.cases} == {1}
+
+
+def test_taken_out_histories_hold_for_every_row_and_are_said_in_the_protocol(
+    tiny_recipe: Recipe, tiny_bundle: Path
+) -> None:
+    out = io.StringIO()
+    recipe = replace(tiny_recipe, exclude_seen=True, evaluation_queries=50)
+    found = evaluate_bundle(recipe, asked(tiny_bundle, slices=False), Console(file=out, width=400))
+    assert "items of the shopper's own history are taken out of every ranking" in said(out)
+    for name, row in found.rows.items():
+        assert row.repeat_recall10 == 0.0, f"{name} finds what cannot be found"
+        seen = [set(case.excluded.tolist()) for case in found.cases]
+        lists = found.ranked[name].top.tolist()
+        assert not any(known & set(shown) for known, shown in zip(seen, lists, strict=True))
+    assert found.rows[ANSWER_ROW].new_recall10 > 0
+
+
+def test_a_run_is_named_by_its_id_and_what_is_no_bundle_is_refused(
+    tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    tracker = MlflowTracker(outputs=tmp_path, system_metrics_s=0)
+    with tracker.run("a run", {}, {}):
+        tracker.register(tiny_bundle, version_tags={})
+        run = tracker._opened()
+    with tracker.run("another", {}, {}):
+        empty = tracker._opened()
+    recipe = replace(tiny_recipe, tracker=lambda outputs: tracker, evaluation_queries=5)
+    by_run = evaluate_bundle(recipe, Asked(bundle=run, slices=False), QUIET)
+    by_name = evaluate_bundle(recipe, Asked(slices=False), QUIET)
+    assert by_run.rows[ANSWER_ROW] == by_name.rows[ANSWER_ROW]
+    for named in (empty, "no-such-run"):
+        with pytest.raises(ReleaseError, match=named):
+            evaluate_bundle(recipe, Asked(bundle=named), QUIET)
+
+
+def test_other_data_than_the_bundle_was_trained_on_is_refused(
+    tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    recipe = replace(tiny_recipe, data=MadeUpShop(shoppers=10), outputs=tmp_path)
+    with pytest.raises(BundleError, match="trained on other data"):
+        evaluate_bundle(recipe, asked(tiny_bundle), QUIET)
