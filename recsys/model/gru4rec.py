@@ -63,6 +63,7 @@ class Recurrence(nn.Module):
         made: Tensor = self.cell(given.flatten(0, -2), before.flatten(0, -2)).view_as(given)
         return made if keep is None else made * keep
 
+    @torch.compiler.disable
     def _walk(self, given: Tensor, keep: Tensor | None) -> Tensor:
         if not given.shape[1]:
             return given
