@@ -59,7 +59,8 @@ class Checkpoints:
         target = self.folder / f"{max(numbers, default=0) + 1:07d}"
         partial = self.folder / f"{_PARTIAL}{os.getpid()}"
         try:
-            shutil.rmtree(partial, ignore_errors=True)
+            for left in self.folder.glob(f"{_PARTIAL}*"):
+                shutil.rmtree(left, ignore_errors=True)
             partial.mkdir(parents=True)
             _write(partial, snapshot, self._recipe)
             partial.rename(target)

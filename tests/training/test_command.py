@@ -38,7 +38,7 @@ def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     [
         ("model=perceptron", ["model/perceptron", "sasrec"]),
         ("modell=sasrec", ["'modell'", "train has data", "model"]),
-        ("trainer.epoch=3", ["'trainer.epoch'", "trainer has", "epochs", "learning_rate"]),
+        ("trainer.epoch=3", ["'trainer.epoch'", "trainer has", "epochs", "clip_norm"]),
         ("data.no.such.key=1", ["'data.no.such.key'", "data has", "cutoff", "households"]),
         ("experiment=bogus", ["experiment/bogus", "demo"]),
         ("trainer.epochs=[1", ["at input '[1'"]),
@@ -63,7 +63,7 @@ def test_what_does_not_exist_ends_with_2_and_shows_what_does(
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("trainer.epochs=0", "ConfigError: trainer.epochs is 0; train for at least 1"),
+        ("trainer.epochs=0", "ConfigError: trainer.epochs is 0; give at least 1"),
         ("trainer.context_tokens=0", "ConfigError: trainer.context_tokens is 0"),
         ("trainer.device=abacus", "ConfigError: trainer.device='abacus' is not a device; use auto, cpu or cuda"),
         ("validation_days=0", "ConfigError: validation_days is 0"),

@@ -72,13 +72,14 @@ class Learner:
         self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.module.state_dict().items()}
 
     def snapshot(self) -> Snapshot:
-        """Everything, for a checkpoint; tensors are not copied."""
+        """Everything, for a checkpoint; tensors are not copied, and weights that are the best so far not told twice."""
         tensors, plain = _flat(self.optimizer.state_dict())
+        best = {} if self._at_best else self.best
         random = {"torch": torch.get_rng_state(), "sampler": self.generator.get_state()}
         if self.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.device)
         return Snapshot(
-            {"weights": self.module.state_dict(), "optimizer": tensors, "best": self.best, "random": random},
+            {"weights": self.module.state_dict(), "optimizer": tensors, "best": best, "random": random},
             {"optimizer": plain, "schedule": self.schedule.state_dict(), "progress": asdict(self.progress)},
         )
 
@@ -87,13 +88,19 @@ class Learner:
         self.module.load_state_dict(snapshot.tensors["weights"])
         self.optimizer.load_state_dict(_nested(snapshot.tensors["optimizer"], snapshot.plain["optimizer"]))
         self.schedule.load_state_dict(dict(snapshot.plain["schedule"]))
-        self.best = {name: tensor.clone() for name, tensor in snapshot.tensors["best"].items()}
         self.progress = Progress(**snapshot.plain["progress"])
+        best = snapshot.tensors["weights" if self._at_best else "best"]
+        self.best = {name: tensor.clone() for name, tensor in best.items()}
         random = snapshot.tensors["random"]
         self.generator.set_state(random["sampler"])
         torch.set_rng_state(random["torch"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(random["cuda"], self.device)
+
+    @property
+    def _at_best(self) -> bool:
+        """Whether no step was taken since the best weights were kept."""
+        return self.progress.taken == 0 and 0 < self.progress.kept == self.progress.epoch
 
 
 def _flat(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:

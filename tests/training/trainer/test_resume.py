@@ -70,6 +70,13 @@ def test_who_does_not_want_to_resume_begins_anew(tmp_path: Path) -> None:
     assert len(watch.steps) == 2 * STEPS
 
 
+def test_a_resumed_training_computes_as_the_one_before_did_whatever_was_chosen_then(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        fitted(Notes(dies_after=STEPS + 1), tmp_path, epochs=2, precision="bfloat16")
+    _, told = fitted(Notes(), tmp_path, epochs=2, precision="auto")
+    assert told["bfloat16"] == 1.0
+
+
 def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_it_used(tmp_path: Path) -> None:
     undisturbed, _ = fitted(Notes(), tmp_path / "one", epochs=3)
     with pytest.raises(Killed):

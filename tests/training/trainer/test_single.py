@@ -103,7 +103,7 @@ def test_sparse_gradients_train_as_dense_ones_do(optimizer: Optimizer, tmp_path:
 
 
 def test_an_optimiser_that_cannot_take_sparse_gradients_says_which_ones_can(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="tower.sparse=true .* use optimizer=rowwise_adam"):
+    with pytest.raises(ConfigError, match=r"tower\.sparse=true .* use optimizer=rowwise_adam"):
         fitted(Notes(), tmp_path, of=encoder(sparse=True))
 
 
