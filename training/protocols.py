@@ -28,7 +28,10 @@ class Champion:
 
 
 class Tracker(Protocol):
-    """Remembers what was run and what came out."""
+    """Remembers what was run and what came out; `keeps` is false where it forgets, so that nothing is drawn for it."""
+
+    @property
+    def keeps(self) -> bool: ...
 
     def run(
         self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], *, key: str | None = None

@@ -22,6 +22,11 @@ class Diary:
         self._tracker = tracker
         self.curves: dict[str, Curve] = {}
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the other tracker does."""
+        return self._tracker.keeps
+
     def run(
         self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], *, key: str | None = None
     ) -> AbstractContextManager[None]:

@@ -22,7 +22,9 @@ def sizes(log: LogSummary) -> dict[str, int]:
 
 
 def keep_with_run(card: ModelCard, tracker: Tracker, *, place: Path, version: str) -> None:
-    """Hand page and pictures to the tracker; `place` is the bundle's folder, `version` its version."""
+    """Hand page and pictures to a tracker that keeps them; `place` is the bundle's folder, `version` its version."""
+    if not tracker.keeps:
+        return
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_model_card(card, folder, place=str(place), version=version)

@@ -44,6 +44,8 @@ class MlflowTracker:
         system_metrics_s: how often CPU, memory, disk, network and GPU are measured while a run lasts; 0: never.
     """
 
+    keeps = True
+
     def __init__(
         self, *, outputs: Path, uri: str | None = None, experiment: str = "attune", system_metrics_s: float = 10.0
     ) -> None:

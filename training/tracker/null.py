@@ -11,6 +11,8 @@ from training.protocols import Champion
 class NullTracker:
     """Takes everything, keeps nothing."""
 
+    keeps = False
+
     def __init__(self, *, outputs: Path) -> None:
         self.outputs = outputs
 
