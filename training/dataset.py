@@ -13,6 +13,7 @@ from recsys.catalogue import Catalogue
 from recsys.clock import to_datetime
 from recsys.errors import TrainingError
 from recsys.event import INTERACTIONS, EventType
+from recsys.feature.coding import Vocabulary
 from recsys.feature.price import medians
 from recsys.feature.spec import FeatureSpec
 from recsys.feature.statistics import Statistics
@@ -30,6 +31,7 @@ from recsys.sequence.survey import Survey
 from recsys.split.cut import Cut
 from training.provenance import code_digest
 from training.recipe import Recipe
+from training.start import Start
 
 _LEAF = 3
 _VALIDATION_CASES = 2_000
@@ -61,6 +63,7 @@ class Dataset:
         wanted: the event types that are asked for: purchases or, where a log has none, all interactions.
         cutoff: instant at which the test begins, where the split has one for all.
         end: just after the last event.
+        start: what the encoder starts from; None where it starts from nothing.
     """
 
     log: EventLog
@@ -76,11 +79,12 @@ class Dataset:
     wanted: tuple[EventType, ...]
     cutoff: int
     end: int
+    start: Start | None = None
 
     @classmethod
-    def of(cls, recipe: Recipe, engine: Engine | None = None) -> "Dataset":
+    def of(cls, recipe: Recipe, engine: Engine | None = None, *, start: Start | None = None) -> "Dataset":
         """Read the recipe's log and cut it as the recipe's split says; the `engine` builds the sequences, threads of
-        this process if it is None."""
+        this process if it is None. Items and names that are known at the `start` keep their numbers."""
         log, source = EventLog(recipe.log_folder), recipe.data
         until = recipe.split.vocabulary_until(source.cutoff)
         survey = Survey.of(log, until=until)
@@ -89,10 +93,10 @@ class Dataset:
                 f"no event before data.cutoff={to_datetime(source.cutoff).isoformat()}: the log goes from "
                 f"{to_datetime(survey.first).isoformat()} to {to_datetime(survey.last).isoformat()}; cut later"
             )
-        catalogue = Catalogue.of_table(log.items(until), survey.items.to_pylist())
-        coding = Coding(catalogue, survey.channels, survey.devices)
+        catalogue, channels, devices = _known(log.items(until), survey, start)
+        coding = Coding(catalogue, channels, devices)
         lookback = int(recipe.features["memory"])
-        key = _digest(log.fingerprint, until, lookback, code_digest())
+        key = _digest(log.fingerprint, until, lookback, code_digest(), *([start.version] if start else []))
         folder = log.cache_folder / f"histories-{key}"
         histories = gather(log, survey, coding, folder, lookback=lookback, engine=engine)
         _insist_unchanged(log, folder)
@@ -102,10 +106,16 @@ class Dataset:
             **recipe.features,
             time_zone=source.time_zone,
             order_only=source.order_only,
-            channels=survey.channels,
-            devices=survey.devices,
+            channels=channels,
+            devices=devices,
             known_types=tuple(t for t in survey.types if t in INTERACTIONS or t is EventType.SEARCH),
-            statistics=Statistics.learn(histories.events_once(), catalogue=catalogue, category=category, until=until),
+            statistics=Statistics.learn(
+                histories.events_once(),
+                catalogue=catalogue,
+                category=category,
+                until=until,
+                after=start.codes() if start else None,
+            ),
         )
         known_types = tuple(t for t in features.known_types if t in INTERACTIONS)
         return cls(
@@ -122,6 +132,7 @@ class Dataset:
             wanted=(EventType.PURCHASE,) if EventType.PURCHASE in known_types else known_types,
             cutoff=source.cutoff,
             end=survey.last + 1,
+            start=start,
         )
 
     def training_stream(
@@ -146,6 +157,11 @@ class Dataset:
                 f"against the log, which goes to {to_datetime(self.end - 1).isoformat()}"
             )
         return stream, asked_from
+
+    def learnt_until(self, *, to_test: bool = False) -> int | None:
+        """The instant before which the encoder learns; None where a split has no such instant for all."""
+        until = self.cut.count_until if to_test else self.cut.learn_until
+        return int(until[0]) if len(until) and bool((until == until[0]).all()) else None
 
     def before_validation(self) -> Known:
         """What was known before any question of the validation."""
@@ -191,6 +207,14 @@ class Dataset:
             limit=limit,
             seed=seed,
         )
+
+
+def _known(items: pa.Table, survey: Survey, start: Start | None) -> tuple[Catalogue, Vocabulary, Vocabulary]:
+    """Items, channels and devices from before the cut-off."""
+    known = survey.items.to_pylist()
+    if start is None:
+        return Catalogue.of_table(items, known), survey.channels, survey.devices
+    return start.catalogue(items, known), *start.vocabularies(survey.channels, survey.devices)
 
 
 def _digest(*parts: object) -> str:

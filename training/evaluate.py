@@ -19,6 +19,7 @@ from training.comparison import circumstances, own_rows, paired_rows, protocol_o
 from training.dataset import Dataset
 from training.ranks_file import write_ranks
 from training.recipe import Recipe
+from training.start import Start
 from training.table import AGAINST, print_paired, print_slices, print_table
 from training.train import assemble
 from training.which import bundle_folder
@@ -64,7 +65,7 @@ def evaluate_bundle(recipe: Recipe, asked: Asked, console: Console) -> Evaluatio
     other = _read(asked.against, recipe) if asked.against else None
     with recipe.engine as engine:
         fingerprint = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print).fingerprint
-        dataset = Dataset.of(recipe, engine)
+        dataset = Dataset.of(recipe, engine, start=Start(recommender=recommender))
     for one, place in [(recommender, folder), *([other] if other else [])]:
         _insist_same_data(one, place, dataset, fingerprint)
     with console.status("counting the crowd up to the cut-off ...") as status:

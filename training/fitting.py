@@ -43,7 +43,8 @@ class Stored:
 @contextmanager
 def checkpoints(recipe: Recipe, dataset: Dataset) -> Iterator[Stored]:
     """Checkpoints that outlive a process which is killed or fails, and go once all that needs them is done."""
-    digest = recipe_digest({**recipe.settings, "seed": recipe.seed}, dataset.log.fingerprint)
+    shaping = {**recipe.settings, "seed": recipe.seed, "start": dataset.start.version if dataset.start else None}
+    digest = recipe_digest(shaping, dataset.log.fingerprint)
     stored = Stored(recipe.outputs / "checkpoints" / digest, digest)
     yield stored
     shutil.rmtree(stored.folder, ignore_errors=True)
@@ -127,7 +128,10 @@ def with_encoder_refitted(
 def _made(recipe: Recipe, dataset: Dataset, *, to_test: bool) -> tuple[Encoder, Loader, torch.Tensor]:
     """An encoder at its beginning, the loader of what it shall learn from, how often each item is taken there [V]."""
     stream, asked_from = dataset.training_stream(recipe.intent.labels(dataset.features), to_test=to_test)
-    features, trainer = dataset.features, recipe.trainer
+    features, trainer, start = dataset.features, recipe.trainer, dataset.start
+    if start is not None:
+        until = dataset.learnt_until(to_test=to_test)
+        asked_from = start.asked_from(asked_from, until=until, seed=recipe.seed)
     loader = Loader.over(
         stream,
         features,
@@ -144,5 +148,7 @@ def _made(recipe: Recipe, dataset: Dataset, *, to_test: bool) -> tuple[Encoder, 
     taken = np.bincount(stream.item, minlength=dataset.catalogue.size)
     taken[0] = 0  # query tokens
     popularity = torch.from_numpy(taken).float()
+    if start is not None:
+        start.grow(encoder, features)
     encoder.prime(popularity)
     return encoder, loader, popularity

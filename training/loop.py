@@ -30,6 +30,7 @@ from training.recipe import Recipe
 from training.report import print_log
 from training.reuse import reusable
 
+from training.start import LEARNT_UNTIL, Start
 
 def run(recipe: Recipe, console: Console) -> Path:
     """Train, evaluate, bundle and register; returns the bundle's folder.
@@ -48,7 +49,7 @@ def run(recipe: Recipe, console: Console) -> Path:
         if recipe.reuse and (kept := reusable(tracker, digest, console)):
             return kept
         with console.status("surveying the log and gathering everybody's history ..."):
-            dataset = Dataset.of(recipe, engine)
+            dataset = Dataset.of(recipe, engine, start=Start.of(recipe.start_from, tracker, replay=recipe.replay))
         if dataset.features.off:
             console.print(f"the log holds an order but no times; off: {', '.join(dataset.features.off)}")
 
@@ -56,6 +57,7 @@ def run(recipe: Recipe, console: Console) -> Path:
     known = facts(recipe.data, recipe.settings, summary.fingerprint, digest)
     tags = {**known["libraries"], **known["origin"], **flat(known["machine"], "machine.")}
     with tracker.run(recipe.data.name, flat(recipe.settings), tags), checkpoints(recipe, dataset) as stored:
+    known |= {LEARNT_UNTIL: dataset.learnt_until(to_test=recipe.refit)}
         tracker.dataset(recipe.data.name, fingerprint=summary.fingerprint, counts=sizes(summary))
         validation = dataset.validation(recipe.seed)
         test = dataset.test(recipe.evaluation_queries, recipe.seed)

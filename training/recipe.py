@@ -50,6 +50,8 @@ class Recipe:
     refit: bool
     exclude_seen: bool
     evaluation_queries: int | None
+    start_from: str | None
+    replay: float
     reuse: bool
     register: bool
     settings: Mapping[str, Any]
@@ -57,6 +59,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.validation_days < 1:
             raise ConfigError(f"validation_days is {self.validation_days}; keep at least 1 day before the cut-off")
+        if not 0 <= self.replay <= 1:
+            raise ConfigError(f"replay is {self.replay}; give a share of the shoppers, 0 to 1")
+        if self.start_from is not None and not self.split.needs_times:
+            raise ConfigError(f"start_from={self.start_from}: without times nothing is new; use split=temporal")
         FeatureSpec(**self.features)  # refuses what does not exist before any work
         if self.split.needs_prepared and not self.data.order_only:
             raise ConfigError(

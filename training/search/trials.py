@@ -25,6 +25,7 @@ from training.recipe import Recipe
 from training.search.space import Space, overrides
 from training.search.study import KeptStudy, opened
 from training.search.watch import PruningWatch
+from training.start import Start
 
 _SHOWN = 5
 _NOT_COMPARED = ("outputs", "engine", "reuse", "register", "tracker", "experiment")
@@ -137,14 +138,15 @@ class _Data:
 
     def of(self, recipe: Recipe) -> tuple[Dataset, list[Case]]:
         """The data set and the questions of its validation window."""
-        key = json.dumps(dict(recipe.features), sort_keys=True, default=str)
+        key = json.dumps([dict(recipe.features), recipe.replay], sort_keys=True, default=str)
         if key not in self._made:
             self._made.clear()
             with (
                 recipe.engine as engine,
                 self.console.status("surveying the log and gathering everybody's history ..."),
             ):
-                dataset = Dataset.of(recipe, engine)
+                start = Start.of(recipe.start_from, recipe.tracker(outputs=recipe.outputs), replay=recipe.replay)
+                dataset = Dataset.of(recipe, engine, start=start)
             validation = dataset.validation(recipe.seed)
             if not validation:
                 raise TrainingError(
