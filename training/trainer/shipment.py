@@ -1,8 +1,8 @@
 """A loader on its way to workers: plain arrays, which Ray keeps once for each machine and maps into every worker."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from torch import Tensor
 from recsys.sequence.batch import TokenTensors
 from recsys.sequence.loader import Loader
 from recsys.sequence.windows import Windows
+
+_MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,10 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """What a loader is made of."""
+    """What a loader is made of; `groups` are the columns that have names of their own, such as features."""
 
-    columns: dict[str, Any]
-    features: dict[str, _Column]
+    columns: Mapping[str, _Column]
+    groups: Mapping[str, Mapping[str, _Column]]
     windows: Windows
     batch_tokens: int
     ordered: bool
@@ -46,25 +48,28 @@ class Shipment:
     @classmethod
     def of(cls, loader: Loader) -> "Shipment":
         """Of a loader whose tokens lie on the CPU."""
-        columns = {
-            field.name: _Column.of(value) if isinstance(value, Tensor) else value
-            for field in fields(TokenTensors)
-            if not isinstance(value := getattr(loader.tokens, field.name), dict)
-        }
-        features = {name: _Column.of(value) for name, value in loader.tokens.features.items()}
-        return cls(columns, features, loader.windows, loader.batch_tokens, loader.ordered)
+        held = {field.name: getattr(loader.tokens, field.name) for field in fields(TokenTensors)}
+        return cls(
+            {name: _Column.of(value) for name, value in held.items() if isinstance(value, Tensor)},
+            {
+                name: {own: _Column.of(column) for own, column in value.items()}
+                for name, value in held.items()
+                if isinstance(value, Mapping)
+            },
+            loader.windows,
+            loader.batch_tokens,
+            loader.ordered,
+        )
 
     @property
     def mib(self) -> int:
         """How much room it takes."""
-        found = [*self.columns.values(), *self.features.values()]
-        own = [getattr(self.windows, field.name) for field in fields(Windows)]
-        taken = sum(c.rows.nbytes for c in found if isinstance(c, _Column)) + sum(array.nbytes for array in own)
-        return int(taken / (1 << 20)) + 1
+        columns = [*self.columns.values(), *(column for group in self.groups.values() for column in group.values())]
+        windows = [getattr(self.windows, field.name) for field in fields(Windows)]
+        return int(sum(column.rows.nbytes for column in columns) + sum(array.nbytes for array in windows)) // _MIB + 1
 
     def loader(self) -> Loader:
         """The same loader again."""
-        columns = {name: c.tensor() if isinstance(c, _Column) else c for name, c in self.columns.items()}
-        features = {name: column.tensor() for name, column in self.features.items()}
-        tokens = TokenTensors(**columns, features=features)
-        return Loader(tokens, self.windows, self.batch_tokens, self.ordered)
+        columns = {name: column.tensor() for name, column in self.columns.items()}
+        groups = {name: {own: c.tensor() for own, c in group.items()} for name, group in self.groups.items()}
+        return Loader(TokenTensors(**columns, **groups), self.windows, self.batch_tokens, self.ordered)  # type: ignore[arg-type]

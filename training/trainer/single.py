@@ -131,13 +131,13 @@ class SingleTrainer:
                 at.stepped(loss=found, tokens=batch.tokens, waited_s=waited, seconds=time.monotonic() - began)
                 watch.stepped(loss=found, tokens_per_s=at.tokens_per_s, waiting=at.waiting)
                 saver.save_if_due(learner, way, windows=len(loader.windows))
-            self._end_epoch(learner, watch, last=last)
+            self.end_epoch(learner, watch, last=last)
             saver.save(learner, way, windows=len(loader.windows))
 
         learner.settle()
         return {**at.measured(), **way.figures()}
 
-    def _end_epoch(self, learner: Learner, watch: Watch, *, last: int) -> None:
+    def end_epoch(self, learner: Learner, watch: Watch, *, last: int) -> None:
         """Validate, keep the weights if they are the best, and decide whether that was all."""
         at, spent = learner.progress, learner.progress.seconds
         began = time.monotonic()

@@ -57,10 +57,6 @@ class Team:
         distributed.broadcast(said, src=0)
         return float(said)
 
-    def wait(self) -> None:
-        """Until everybody is here."""
-        self.total(0.0)
-
     def seed(self, *position: int) -> None:
         """Dropout by position and worker, so that a training that goes on draws what it would have drawn."""
         torch.manual_seed(int(np.random.SeedSequence((*position, self.rank)).generate_state(1, np.uint64)[0]))
