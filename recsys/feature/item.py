@@ -136,7 +136,8 @@ def price_classes(usual_price: np.ndarray, borders: np.ndarray | None = None) ->
 def _codes(names: Sequence[Name | None], known: Mapping[Name, int]) -> np.ndarray:
     """Codes [V] of the names of all indices but 0: the `known` ones, then new ones in order."""
     fresh = sorted({name for name in names if name}.difference(known))
-    number = {**known, **{name: code for code, name in enumerate(fresh, start=max(known.values(), default=0) + 1)}}
+    first = max(known.values(), default=0) + 1
+    number: dict[Name, int] = {**known, **{name: first + place for place, name in enumerate(fresh)}}
     return np.array([0, *(number[name] if name else 0 for name in names)], np.int32)
 
 

@@ -51,7 +51,8 @@ class FeatureEmbedder(nn.Module):
 
     def tables(self) -> dict[str, Tensor]:
         """The vectors [C, D] of every feature's classes, which share memory with the weights."""
-        small = dict(zip(self._small, self.small.split(self._counts), strict=True)) if self._small else {}
+        shared = torch.split(self.small, self._counts) if self._small else ()
+        small = dict(zip(self._small, shared, strict=True))
         return {**small, **{name: table.get_parameter("weight") for name, table in self.large.items()}}
 
     def grow_from(self, old: "FeatureEmbedder", newcomers: Newcomers) -> None:
