@@ -18,6 +18,8 @@ from recsys.registry import path_of
 from recsys.retrieval.buy_again import BuyAgain
 from recsys.retrieval.covisitation import CoVisitation, Relation
 from recsys.retrieval.popular import Popular
+from recsys.retrieval.user_knn import UserKNN
+from recsys.retrieval.vmis_knn import VMISKNN
 from training.dataset import Dataset, Known
 from training.rankers import (
     Memory,
@@ -36,6 +38,7 @@ REFIT = "; chosen on validation, then the encoder was trained again on training 
 LITERATURE = "; literature mode: order only, no times, time features are off"
 EXCLUDE_SEEN = "; items of the shopper's own history are taken out of every ranking"
 _ALL_DAYS = 100_000
+_TASTE = {EventType.PURCHASE, EventType.RATING}
 _AT_ONCE = 4_096
 _TRACKED_OF_SLICES = ("/ndcg10", "/queries")
 
@@ -47,18 +50,32 @@ def _silent(_: str) -> None:
 
 
 def baselines(dataset: Dataset) -> dict[str, CandidateSource]:
-    """The mandatory rows, by name; those that need times or purchases only where the log has them."""
-    if dataset.order_only:
-        return {"popular": Popular(days=_ALL_DAYS), "co-visits, next moment": CoVisitation(relation=Relation.NEXT)}
-    rows: dict[str, CandidateSource] = {
+    """The mandatory rows, by name; those that need times or purchases only where the log has them, shoppers alike only
+    where what is asked for tells taste (of mere clicks, sessions tell more)."""
+    rows = _of_order() if dataset.order_only else _of_times()
+    if EventType.PURCHASE in dataset.wanted and not dataset.order_only:
+        rows["buy-again, frequency"] = BuyAgain(half_life_days=None)
+        rows["buy-again, half-life 90d"] = BuyAgain(half_life_days=90.0)
+    if _TASTE & set(dataset.wanted):
+        rows["user-kNN"] = UserKNN(own=0.0 if dataset.order_only else 0.5)
+    return rows
+
+
+def _of_order() -> dict[str, CandidateSource]:
+    return {
+        "popular": Popular(days=_ALL_DAYS),
+        "co-visits, next moment": CoVisitation(relation=Relation.NEXT),
+        "VMIS-kNN": VMISKNN(),
+    }
+
+
+def _of_times() -> dict[str, CandidateSource]:
+    return {
         "Popular-7d": Popular(days=7),
         "co-visits, same basket": CoVisitation(relation=Relation.WITHIN),
         "co-visits, next basket": CoVisitation(relation=Relation.NEXT),
+        "VMIS-kNN": VMISKNN(),
     }
-    if EventType.PURCHASE in dataset.wanted:
-        rows["buy-again, frequency"] = BuyAgain(half_life_days=None)
-        rows["buy-again, half-life 90d"] = BuyAgain(half_life_days=90.0)
-    return rows
 
 
 def ranked_rows(
