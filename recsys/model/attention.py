@@ -22,7 +22,7 @@ def attend(qkv: Tensor, heads: int, mask: Tensor | None) -> Tensor:
     `mask` [B, 1, L, L] says who may look at whom; None: at itself and what stands before.
     """
     batch, length, width = qkv.shape
-    query, key, value = qkv.view(batch, length, 3, heads, width // 3 // heads).permute(2, 0, 3, 1, 4)
+    query, key, value = (part.view(batch, length, heads, -1).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
     mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
     return mixed.transpose(1, 2).reshape(batch, length, width // 3)
 

@@ -53,7 +53,8 @@ class Recurrence(nn.Module):
     def _states(self, given: Tensor) -> Tensor:
         keep = self.dropout.mask(given)
         if self.through_time or not torch.is_grad_enabled():
-            return self._walk(given, keep)
+            walked: Tensor = self._walk(given, keep)
+            return walked
         with torch.no_grad():
             before = _before(self._walk(given, keep))[:, :-1]
         return self._step(given, before, keep)
@@ -63,7 +64,7 @@ class Recurrence(nn.Module):
         made: Tensor = self.cell(given.flatten(0, -2), before.flatten(0, -2)).view_as(given)
         return made if keep is None else made * keep
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _walk(self, given: Tensor, keep: Tensor | None) -> Tensor:
         if not given.shape[1]:
             return given

@@ -82,14 +82,14 @@ class TransductionUnit(nn.Module):
     def bias(self, apart: Tensor) -> Tensor:
         """What is added to the scores of tokens that are `apart` [B, L, L], of the same shape."""
         known = self.moments if self.time is None else (self.moments[:, None] + self.time).flatten()
-        return looked_up(torch.cat([known, known.new_tensor([UNSEEN])]), apart)
+        bias: Tensor = looked_up(torch.cat([known, known.new_tensor([UNSEEN])]), apart)
+        return bias
 
     def forward(self, hidden: Tensor, apart: Tensor) -> Tensor:
         batch, length, dim = hidden.shape
         normed = nn.functional.layer_norm(hidden, [dim], eps=_EPSILON)
-        uvqk = nn.functional.silu(self.uvqk(normed))
-        gate = uvqk[..., :dim]
-        value, query, key = uvqk[..., dim:].view(batch, length, 3, self.heads, dim // self.heads).permute(2, 3, 0, 1, 4)
+        gate, *parts = nn.functional.silu(self.uvqk(normed)).chunk(4, dim=-1)
+        value, query, key = (part.view(batch, length, self.heads, -1).permute(2, 0, 1, 3) for part in parts)
         mixed = pointwise_attention(query, key, value, self.bias(apart)).permute(1, 2, 0, 3).reshape(batch, length, dim)
         # The norm of a sum over n is the norm of the sum with an epsilon n squared times as large.
         mixed = nn.functional.layer_norm(mixed, [dim], eps=_EPSILON * self.longest**2)

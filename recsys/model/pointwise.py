@@ -17,7 +17,7 @@ _SEQUENCES, _STRIP = 8, 64
 """Of a tile on a CPU: half a megabyte of scores of 200 tokens."""
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def pointwise_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Sum over k of SiLU(query[l] . key[k] + bias[l, k]) value[k]; whoever may not be looked at has the bias `UNSEEN`,
     which all that stand after l must.
@@ -28,7 +28,7 @@ def pointwise_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor)
     return mixed
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def looked_up(table: Tensor, row: Tensor) -> Tensor:
     """The values of `table` [K] in the rows `row` [...] int32."""
     found: Tensor = _LookUp.apply(table, row)  # type: ignore[no-untyped-call]
