@@ -33,13 +33,19 @@ class Crowd:
         events, owner = histories.events, histories.owner()
         learnt = histories.is_interaction() & histories.own() & (events.time < until[owner])
         item, shopper = events.item[learnt].astype(np.int64), histories.shopper_number()[owner[learnt]]
-        pairs = np.unique(shopper * catalogue.size + item)
+        pairs = _distinct(shopper * catalogue.size + item)
         return cls(
             taken=np.bincount(item, minlength=catalogue.size),
             takers=np.bincount(pairs % catalogue.size, minlength=catalogue.size),
-            shoppers=len(np.unique(shopper)),
+            shoppers=len(_distinct(shopper)),
             path=_paths(catalogue),
         )
+
+
+def _distinct(number: np.ndarray) -> np.ndarray:
+    """Distinct numbers, ascending; by sorting, which is many times faster than NumPy's hashing."""
+    number = np.sort(number)
+    return number[np.diff(number, prepend=-1) != 0]
 
 
 def _paths(catalogue: Catalogue) -> np.ndarray:
