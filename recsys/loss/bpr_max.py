@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import elu, log_softmax, logsigmoid
 
 from recsys.errors import ConfigError
-from recsys.loss.chunk import Contrast, Pull, contrasted, wide
+from recsys.loss.chunk import Contrast, Pull, contrasted, lowest, wide
 from recsys.loss.hits import accidental_hits
 from recsys.protocols import VectorsOf
 from recsys.sampler.negatives import Negatives
@@ -61,11 +61,11 @@ class BPRMax:
 
 def _cost(scores: Tensor, positive: Tensor, owner: Tensor, *, regularisation: float, bend: float) -> Pull:
     """As logarithms, since all s(r - r_n) may be too small for a float; rows are pairs, not queries, in between."""
-    out = scores.isneginf()
+    out = scores == lowest(scores)
     bent = (elu(scores, bend) if bend else scores.masked_fill(out, 0))[owner]
     own = elu(positive, bend) if bend else positive
     left_out = out[owner]
-    log_weight = log_softmax(bent.masked_fill(left_out, torch.finfo(scores.dtype).min), -1)
+    log_weight = log_softmax(bent.masked_fill(left_out, lowest(scores)), -1)
     log_above = log_weight + logsigmoid(own[:, None] - bent)
     log_sum = log_above.logsumexp(-1, keepdim=True)
     weight = log_weight.exp().masked_fill_(left_out, 0)

@@ -1,6 +1,7 @@
 """Full softmax against its definition and against torch's own cross-entropy."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -106,3 +107,25 @@ def test_where_no_gradient_is_wanted_there_is_none() -> None:
         quiet = FullSoftmax()(query, batch_of(case.baskets), reading(case.table), NOTHING)
     assert not quiet.requires_grad
     assert float(quiet) == pytest.approx(case.value(FullSoftmax(), NOTHING))
+
+
+def test_a_batch_that_asks_for_nothing_costs_nothing() -> None:
+    nothing = torch.empty(0, dtype=torch.int64)
+    batch = replace(batch_of([[1], [2]]), pair_query=nothing, pair_target=nothing)
+    query = torch.randn(2, 4, requires_grad=True)
+    value = FullSoftmax()(query, batch, reading(torch.randn(ITEMS, 4)), NOTHING)
+    value.backward()
+    assert float(value.detach()) == 0.0
+    assert query.grad is not None
+    assert torch.equal(query.grad, torch.zeros(2, 4))
+
+
+def test_memory_is_one_chunk_of_scores_however_many_queries_ask() -> None:
+    queries, items = 4_000, 1_001
+    table = torch.randn(items, 4, requires_grad=True)
+    query = torch.randn(queries, 4, requires_grad=True)
+    pairs = replace(batch_of([[1]]), pair_query=torch.arange(queries), pair_target=torch.full((queries,), 7))
+    with torch.profiler.profile(profile_memory=True) as profile:
+        FullSoftmax(chunk_mib=0.5)(query, pairs, reading(table), NOTHING).backward()
+    largest = max(event.cpu_memory_usage for event in profile.events() if event.name == "[memory]")
+    assert 0 < largest <= 2**20 < 4 * queries * items
