@@ -27,16 +27,16 @@ def check_command_line(config_name: str) -> str | None:
         given.remove(path)
         given.reverse()
     sys.argv[1:] = given
-    if problem := _problem(config_name, _overrides(given)):
+    if problem := _problem(config_name, overrides_among(given)):
         return problem
     try:
-        sys.argv[1:] += as_overrides(paths, _composed(config_name, _overrides(given)), config_name)
+        sys.argv[1:] += as_overrides(paths, _composed(config_name, overrides_among(given)), config_name)
     except ValueError as refused:
         return str(refused)
     return None
 
 
-def _overrides(arguments: list[str]) -> list[str]:
+def overrides_among(arguments: list[str]) -> list[str]:
     """The overrides among the arguments; a folder given with --config-dir is searched for choices, too."""
     positional, config_dir = _positional(arguments)
     more = [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"] if config_dir else []

@@ -1,5 +1,6 @@
 """Turns a Hydra configuration into a running command: early, readable refusals and no secrets of Hydra below it."""
 
+import shutil
 import sys
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from conf.overrides import check_command_line
+from conf.usage import usage
 from recsys.errors import RecsysError
 
 
@@ -21,6 +23,10 @@ def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
     if problem := check_command_line(config_name):
         _say(problem)
         sys.exit(2)
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        text = usage(config_name, sys.argv[1:], width=shutil.get_terminal_size((100, 0)).columns)
+        Console().print(text, markup=False, highlight=False, soft_wrap=True)
+        return
 
     @hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)
     def main(config: DictConfig) -> None:

@@ -120,8 +120,8 @@ def small_shop(folder: Path) -> None:
 def test_help_is_readable_and_ends_well(tmp_path: Path) -> None:
     done = called("train", "--help", at=tmp_path)
     assert done.returncode == 0
-    assert "model: sasrec" in done.stdout
-    assert "epochs: 4" in done.stdout
+    assert "model=sasrec" in done.stdout
+    assert "epochs=4" in done.stdout
 
 
 def test_the_choice_called_null_is_not_the_absence_of_a_choice(
