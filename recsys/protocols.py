@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from recsys.data.chunk import SourcePart
     from recsys.feature.spec import FeatureSpec
+    from recsys.ranker.facts import Retrieved
     from recsys.retrieval.repurchase import Repurchase
     from recsys.sampler.negatives import Negatives
     from recsys.sequence.batch import SequenceBatch
@@ -223,6 +224,34 @@ class CandidateSource(Protocol):
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         """What `fit` learnt, as constructor arguments, for the bundle."""
+        ...
+
+
+class Ranker(Protocol):
+    """Orders everything that was retrieved for a known shopper by one learnt chance; until it is `ready` the blend's
+    weights do."""
+
+    ready: bool
+
+    def count(self, histories: "Histories", *, items: int, until: int, category: np.ndarray) -> None:
+        """Facts of the crowd from the events before `until`; `items` is V, `category` that of every index [V]."""
+        ...
+
+    def fit(self, questions: "Sequence[Retrieved]") -> None:
+        """Learn the order from questions after what was counted."""
+        ...
+
+    def chances(self, state: "ShopperState", item: np.ndarray, gathered: "Mapping[str, Candidates]") -> np.ndarray:
+        """Of each candidate `item` [N], ascending, the chance to be taken next [N] float32; `gathered` is what each
+        source proposes."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Plain constructor arguments, for the bundle."""
+        ...
+
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """What was counted and learnt, as constructor arguments, for the bundle."""
         ...
 
 

@@ -15,12 +15,12 @@ from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
 from recsys.intent.intent import Intent, intents
 from recsys.intent.module import IntentModule
-from recsys.protocols import Encoder, Index, Policy
-from recsys.retrieval.blend import ENCODER, Blend, Blended
+from recsys.protocols import Encoder, Index, Policy, Ranker
+from recsys.retrieval.blend import ENCODER, Blend, Blended, ranked
 from recsys.sequence.coding import Coding
 from recsys.sequence.question import askable, question_batch, remembered
 from recsys.slate import Candidates, Choice, Reason, Slate, SlateItem
-from recsys.state import Context, ShopperState
+from recsys.state import Context, Knowledge, ShopperState
 
 ENCODER_DEPTH = 200
 _BATCH = 64
@@ -34,6 +34,7 @@ class Recommender:
         model_version: digest of the bundle's manifest; "unsaved" before there is one.
         data_end: instant of the last event of the log it was made from.
         facts: what the bundle tells about its making (data, licence, cut-off, versions).
+        ranker: orders what was retrieved for known shoppers; where there is none the blend's weights do.
         heads: what tells a shopper's intent, on the encoder's trunk; None where nothing was trained to.
     """
 
@@ -44,6 +45,7 @@ class Recommender:
     blend: Blend
     policy: Policy
     data_end: int
+    ranker: Ranker | None = None
     model_version: str = "unsaved"
     facts: Mapping[str, Any] = field(default_factory=dict)
     heads: IntentModule | None = None
@@ -134,11 +136,18 @@ class Recommender:
         asking = [state for state, ask in zip(states, asks, strict=True) if ask]
         known = query[asks] if query is not None else None
         found = iter((self.retrieve(asking) if known is None else self.nearest(known)) if asking else ())
-        blended = [self.blend(state, next(found) if ask else None) for state, ask in zip(states, asks, strict=True)]
+        blended = [self._ranked(state, next(found) if ask else None) for state, ask in zip(states, asks, strict=True)]
         return [
             (mixed, self.policy.choose(mixed.candidates, state, count=count, rng=rng))
             for mixed, state, count in zip(blended, states, counts, strict=True)
         ]
+
+    def _ranked(self, state: ShopperState, encoder: Candidates | None) -> Blended:
+        """All candidates: by the ranker where it learnt of such shoppers and the encoder spoke, else by the blend."""
+        if self.ranker is None or not self.ranker.ready or encoder is None or state.knowledge is not Knowledge.KNOWN:
+            return self.blend(state, encoder)
+        gathered = self.blend.gather(state, encoder)
+        return ranked(self.ranker, state, gathered, self.blend.mix(gathered, self.blend.weights[Knowledge.KNOWN]))
 
     def recommend(
         self,

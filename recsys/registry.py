@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from recsys.errors import BundleError, ConfigError
 
 _ROOMS = tuple(
-    f"recsys.{room}." for room in ("feature", "model", "tower", "similarity", "retrieval", "policy", "intent")
+    f"recsys.{room}." for room in ("feature", "model", "tower", "similarity", "retrieval", "ranker", "policy", "intent")
 )
 _REGISTERED: dict[str, type] = {}
 

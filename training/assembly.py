@@ -21,6 +21,10 @@ def with_statistics(recommender: Recommender, recipe: Recipe, dataset: Dataset, 
     """The same recommender with sources and repurchase model learnt from what is `known`."""
     for source in recommender.blend.sources:
         source.fit(known.histories, items=dataset.catalogue.size, until=known.until, category=dataset.category)
+    if recommender.ranker is not None:
+        recommender.ranker.count(
+            known.histories, items=dataset.catalogue.size, until=known.until, category=dataset.category
+        )
     repurchase = Repurchase.learn(
         known.histories,
         category=dataset.category,

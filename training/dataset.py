@@ -175,9 +175,9 @@ class Dataset:
         """All of the log."""
         return Known(histories=self.histories.as_known_at(self.end), until=self.end)
 
-    def validation(self, seed: int) -> list[Case]:
-        """A sample of the validation's moments."""
-        return self._cases(self.cut.validation_from, self.cut.test_from, _VALIDATION_CASES, seed)
+    def validation(self, seed: int, limit: int = _VALIDATION_CASES) -> list[Case]:
+        """A sample of the validation's moments, `limit` at most."""
+        return self._cases(self.cut.validation_from, self.cut.test_from, limit, seed)
 
     def test(self, limit: int | None, seed: int) -> list[Case]:
         """The test's moments, all or `limit` of them; TrainingError where there are none."""

@@ -142,9 +142,8 @@ def _made(recipe: Recipe, dataset: Dataset, *, to_test: bool) -> tuple[Encoder, 
     encoder = recipe.model(
         items=dataset.catalogue.size, features=features, tower=recipe.tower, similarity=recipe.similarity
     )
-    insist_registered(
-        encoder, recipe.tower, recipe.similarity, recipe.index, recipe.policy(), *recipe.retrieval.sources
-    )
+    parts = (recipe.tower, recipe.similarity, recipe.index, recipe.policy(), recipe.ranker)
+    insist_registered(encoder, *parts, *recipe.retrieval.sources)
     taken = np.bincount(stream.item, minlength=dataset.catalogue.size)
     taken[0] = 0  # query tokens
     popularity = torch.from_numpy(taken).float()

@@ -26,11 +26,12 @@ from training.modelcard.markdown import page
 from training.modelcard.write import keep_with_run, sizes
 from training.protocols import Tracker
 from training.provenance import facts, flat, recipe_digest
+from training.ranking import with_ranker
 from training.recipe import Recipe
 from training.report import print_log
 from training.reuse import reusable
-
 from training.start import LEARNT_UNTIL, Start
+
 
 def run(recipe: Recipe, console: Console) -> Path:
     """Train, evaluate, bundle and register; returns the bundle's folder.
@@ -40,7 +41,8 @@ def run(recipe: Recipe, console: Console) -> Path:
     more up to the log's end, so that a release starts with the latest crowd; the table is from before that. With
     `refit` the encoder is trained once more, up to the test, after everything was chosen.
     """
-    recipe = replace(recipe, index=deepcopy(recipe.index), retrieval=deepcopy(recipe.retrieval))  # a run alters them
+    own = {part: deepcopy(getattr(recipe, part)) for part in ("index", "retrieval", "ranker")}  # a run alters them
+    recipe = replace(recipe, **own)
     with recipe.engine as engine:
         summary = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print)
         print_log(summary, recipe.log_folder, console)
@@ -55,9 +57,9 @@ def run(recipe: Recipe, console: Console) -> Path:
 
     torch.manual_seed(recipe.seed)
     known = facts(recipe.data, recipe.settings, summary.fingerprint, digest)
+    known |= {LEARNT_UNTIL: dataset.learnt_until(to_test=recipe.refit)}
     tags = {**known["libraries"], **known["origin"], **flat(known["machine"], "machine.")}
     with tracker.run(recipe.data.name, flat(recipe.settings), tags), checkpoints(recipe, dataset) as stored:
-    known |= {LEARNT_UNTIL: dataset.learnt_until(to_test=recipe.refit)}
         tracker.dataset(recipe.data.name, fingerprint=summary.fingerprint, counts=sizes(summary))
         validation = dataset.validation(recipe.seed)
         test = dataset.test(recipe.evaluation_queries, recipe.seed)
@@ -66,6 +68,7 @@ def run(recipe: Recipe, console: Console) -> Path:
         with console.status("fitting the blend on the validation window ..."):
             recommender = with_statistics(recommender, recipe, dataset, dataset.before_validation())
             recommender = with_tuned_weights(recommender, validation, console)
+            recommender = with_ranker(recommender, dataset, console, seed=recipe.seed)
             calibrate(recommender, recipe, dataset)
         if recipe.refit:
             recommender, again = with_encoder_refitted(
@@ -97,6 +100,7 @@ def _assembled(fitted: Encoder, recipe: Recipe, dataset: Dataset, known: Mapping
         index=recipe.index,
         blend=recipe.retrieval,
         policy=recipe.policy(),
+        ranker=recipe.ranker,
         data_end=dataset.end - 1,
         facts=known,
         heads=heads,

@@ -39,7 +39,7 @@ class Recipe:
     index: Index
     policy: Callable[..., Policy]
     retrieval: Blend
-    ranker: Ranker | None
+    ranker: Ranker
     optimizer: Optimizer
     schedule: Schedule
     trainer: Trainer

@@ -1,12 +1,12 @@
 """Adds up what the sources propose, with weights that depend on how well the shopper is known."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from recsys.errors import ConfigError
-from recsys.protocols import CandidateSource
+from recsys.protocols import CandidateSource, Ranker
 from recsys.slate import Candidates
 from recsys.state import Knowledge, ShopperState
 
@@ -76,6 +76,14 @@ class Blend:
     def __call__(self, state: ShopperState, encoder: Candidates | None) -> Blended:
         """All candidates for this shopper at this instant."""
         return self.mix(self.gather(state, encoder), self.weights.get(state.knowledge, {}))
+
+
+def ranked(ranker: Ranker, state: ShopperState, gathered: Mapping[str, Candidates], mixed: Blended) -> Blended:
+    """The mixed candidates with the ranker's chances, which reckon with time, for scores."""
+    if not len(mixed.candidates):
+        return mixed
+    chance = ranker.chances(state, mixed.candidates.item, gathered)
+    return replace(mixed, candidates=Candidates(mixed.candidates.item, chance, chance))
 
 
 def tune(

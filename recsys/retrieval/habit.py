@@ -13,6 +13,7 @@ import torch
 
 from recsys.clock import DAY
 from recsys.event import EventType
+from recsys.ranker.fitting import calibration, listwise
 from recsys.registry import registered
 from recsys.retrieval.buy_again import counted_purchases
 from recsys.retrieval.repurchase import category_intervals
@@ -158,13 +159,13 @@ def _fitted(examples: list[_Example], telling: np.ndarray, hidden: int) -> dict[
             place = torch.arange(len(owner)) - (size[chosen].cumsum(0) - size[chosen])[owner]
             rows = begin[chosen][owner] + place
             score = torch.relu(facts[rows] @ w1 + b1) @ w2
-            loss = _listwise(score, taken[rows], owner, len(chosen))
+            loss = listwise(score, taken[rows], owner, len(chosen))
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
     with torch.no_grad():
         score = torch.relu(facts @ w1 + b1) @ w2
-    slope, shift = _calibration(score, taken)
+    slope, shift = calibration(score, taken)
     return {
         "mean": mean.numpy(),
         "scale": scale.numpy(),
@@ -173,27 +174,6 @@ def _fitted(examples: list[_Example], telling: np.ndarray, hidden: int) -> dict[
         "w2": slope * w2.detach().numpy(),
         "b2": np.array([shift], np.float32),
     }
-
-
-def _listwise(score: torch.Tensor, taken: torch.Tensor, owner: torch.Tensor, lists: int) -> torch.Tensor:
-    """Mean over lists of the mean log-chance of what was taken, under a softmax over the list."""
-    top = torch.full((lists,), -torch.inf).scatter_reduce(0, owner, score.detach(), "amax")
-    total = torch.zeros(lists).index_add(0, owner, torch.exp(score - top[owner]))
-    log_chance = score - top[owner] - torch.log(total)[owner]
-    hits = torch.zeros(lists).index_add(0, owner, taken)
-    return -(torch.zeros(lists).index_add(0, owner, taken * log_chance) / hits).mean()
-
-
-def _calibration(score: torch.Tensor, taken: torch.Tensor, steps: int = 25) -> tuple[float, float]:
-    """Slope and shift of the logistic curve through (score, taken), by Newton's method (Platt, 1999)."""
-    design = torch.stack([score, torch.ones_like(score)], 1).double()
-    line = torch.tensor([1.0, -3.0], dtype=torch.float64)
-    for _ in range(steps):
-        chance = torch.sigmoid(design @ line)
-        gradient = design.T @ (chance - taken)
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-2 * torch.eye(2, dtype=torch.float64)
-        line = line - torch.linalg.solve(curvature, gradient)
-    return max(float(line[0]), 1e-3), float(line[1])
 
 
 def _by_recency(hidden: int) -> dict[str, np.ndarray]:

@@ -1,0 +1,152 @@
+"""One learnt order of everything that was retrieved: what comes again and what is new, by the same chance."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from recsys.ranker.facts import CrowdFacts, Retrieved, facts_of, width
+from recsys.ranker.fitting import Lists, Network, calibration, fitted
+from recsys.registry import registered
+from recsys.sequence.histories import Histories
+from recsys.slate import Candidates
+from recsys.state import ShopperState
+
+_CROWD = "crowd_"
+_LAYERS = 3
+
+
+@registered
+class Listwise:
+    """A small network over the facts of (shopper, candidate, instant), calibrated to chances.
+
+    Args:
+        hidden: width of both layers.
+        epochs: how often it sees every question.
+        rate: the first step size; it falls to nothing.
+        explore: weight of the order among what is new to the shopper, beside the order of all.
+        kept: share of the candidates not taken that it is fitted to.
+        seed: of the network's start, the order of the questions and the candidates kept.
+        sources: the sources whose scores it reads, in order.
+        learnt: facts of the crowd (`CrowdFacts`, names begin with crowd_), and the network: mean and scale [F],
+            weight0, bias0 and so on.
+    """
+
+    name = "listwise"
+
+    def __init__(
+        self,
+        *,
+        hidden: int = 32,
+        epochs: int = 6,
+        rate: float = 3e-3,
+        explore: float = 0.5,
+        kept: float = 0.25,
+        seed: int = 0,
+        sources: Sequence[str] = (),
+        **learnt: np.ndarray,
+    ) -> None:
+        self.hidden = hidden
+        self.epochs = epochs
+        self.rate = rate
+        self.explore = explore
+        self.kept = kept
+        self.seed = seed
+        self.sources = tuple(sources)
+        self._crowd: CrowdFacts | None = None
+        self._network: Network | None = None
+        if learnt:
+            self._restore(learnt)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it was fitted; before that it has nothing to say."""
+        return self._crowd is not None and self._network is not None
+
+    def count(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+        """Facts of the crowd from the events before `until`; `items` is V."""
+        self._crowd = CrowdFacts.of(histories, items=items, until=until, category=category)
+
+    def fit(self, questions: Sequence[Retrieved]) -> None:
+        """Learn the order; the crowd must have been counted from before the first question.
+
+        Without a question in which some but not all candidates were taken it stays as it is, not ready.
+        """
+        self.sources = tuple(sorted({name for question in questions for name in question.gathered}))
+        lists = self._lists(questions)
+        if not len(lists):
+            return
+        generator = torch.Generator().manual_seed(self.seed)
+        network = fitted(
+            lists, hidden=self.hidden, epochs=self.epochs, rate=self.rate, explore=self.explore, generator=generator
+        )
+        score = torch.from_numpy(network(lists.facts))
+        slope, shift = calibration(score, torch.from_numpy(lists.taken).float())
+        shift += float(np.log(self.kept))  # of the others only so many were looked at
+        weight, bias = list(network.weight), list(network.bias)
+        weight[-1], bias[-1] = slope * weight[-1], (slope * bias[-1] + shift).astype(np.float32)
+        self._network = Network(network.mean, network.scale, tuple(weight), tuple(bias))
+
+    def chances(self, state: ShopperState, item: np.ndarray, gathered: Mapping[str, Candidates]) -> np.ndarray:
+        """Of each candidate `item` [N], ascending, the chance to be taken in the next moment [N] float32; `gathered` is
+        what each source proposes."""
+        if self._crowd is None or self._network is None:
+            raise RuntimeError("the ranker was not fitted; call count and fit first")
+        facts, _ = facts_of(state, item, gathered, sources=self.sources, crowd=self._crowd)
+        chance: np.ndarray = 1 / (1 + np.exp(-np.clip(self._network(facts), -30, 30)))
+        return chance.astype(np.float32)
+
+    def settings(self) -> dict[str, object]:
+        """Constructor arguments, for the bundle."""
+        return {
+            "hidden": self.hidden,
+            "epochs": self.epochs,
+            "rate": self.rate,
+            "explore": self.explore,
+            "kept": self.kept,
+            "seed": self.seed,
+            "sources": list(self.sources),
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was counted and learnt."""
+        found = {f"{_CROWD}{name}": values for name, values in (self._crowd.arrays() if self._crowd else {}).items()}
+        if self._network is not None:
+            found |= {"mean": self._network.mean, "scale": self._network.scale}
+            for number in range(_LAYERS):
+                found |= {f"weight{number}": self._network.weight[number], f"bias{number}": self._network.bias[number]}
+        return found
+
+    def _restore(self, learnt: Mapping[str, np.ndarray]) -> None:
+        crowd = {name.removeprefix(_CROWD): values for name, values in learnt.items() if name.startswith(_CROWD)}
+        layers = [f"{part}{number}" for part in ("weight", "bias") for number in range(_LAYERS)]
+        if strange := {name for name in learnt if not name.startswith(_CROWD)} - {"mean", "scale", *layers}:
+            raise TypeError(f"Listwise does not know {sorted(strange)}; it takes mean, scale, {', '.join(layers)}")
+        self._crowd = CrowdFacts(**crowd)
+        if "mean" in learnt:
+            self._network = Network(
+                learnt["mean"],
+                learnt["scale"],
+                tuple(learnt[f"weight{number}"] for number in range(_LAYERS)),
+                tuple(learnt[f"bias{number}"] for number in range(_LAYERS)),
+            )
+
+    def _lists(self, questions: Sequence[Retrieved]) -> Lists:
+        """The questions that tell something, with all that was taken and some of what was not."""
+        if self._crowd is None:
+            raise RuntimeError("the ranker knows no crowd yet; call count first")
+        rng = np.random.default_rng(self.seed)
+        facts, taken, new = [np.empty((0, width(self.sources)), np.float32)], [np.empty(0, bool)], [np.empty(0, bool)]
+        for question in questions:
+            item = np.unique(np.concatenate([np.empty(0, np.int64), *(c.item for c in question.gathered.values())]))
+            item = item[~np.isin(item, list(question.state.exclude))]
+            was_taken = np.isin(item, question.target)
+            kept = np.flatnonzero(was_taken | (rng.random(len(item)) < self.kept))
+            if not was_taken.any() or was_taken[kept].all():
+                continue
+            told, never = facts_of(question.state, item, question.gathered, sources=self.sources, crowd=self._crowd)
+            facts.append(told[kept])
+            taken.append(was_taken[kept])
+            new.append(never[kept])
+        start = np.cumsum([0, *(len(rows) for rows in taken[1:])]).astype(np.int64)
+        return Lists(np.concatenate(facts), np.concatenate(taken), np.concatenate(new), start)

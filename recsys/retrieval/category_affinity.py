@@ -1,0 +1,117 @@
+"""New things of the kinds a shopper takes: the chance of the category for this shopper, times the item's share of it.
+
+Households try other items of the categories they buy anyway: where an item was never bought, its category tells.
+The chance of a category is the share of the shopper's moments (baskets) it was part of, moments halved for every
+`half_life_days`, with the crowd's own share as prior (the mean of a beta posterior); the item's share of its category
+is that of the last `days`.
+"""
+
+import numpy as np
+
+from recsys.clock import DAY
+from recsys.registry import registered
+from recsys.sequence.histories import Histories
+from recsys.slate import Candidates, Reason
+from recsys.state import ShopperState
+
+_LEARNT = {"category", "crowd", "item", "share"}
+
+
+@registered
+class CategoryAffinity:
+    """Items by how usual their category is for the shopper, and they are in it.
+
+    Args:
+        days: window of the items' counts, before the log's end.
+        half_life_days: age at which a moment of the shopper counts half.
+        prior_moments: how many moments of its own the crowd's share weighs as much as.
+        most: how many items of a category are proposed.
+        category: category of every catalogue index [V] int64, 0 for none.
+        crowd: share of all moments that each category was part of [C] float32.
+        item, share: the items that can be proposed [R] int64, and their share of their category [R] float32.
+    """
+
+    name = "affinity"
+    timed = False
+
+    def __init__(
+        self,
+        *,
+        days: int = 28,
+        half_life_days: float = 90.0,
+        prior_moments: float = 5.0,
+        most: int = 50,
+        **learnt: np.ndarray,
+    ) -> None:
+        if strange := learnt.keys() - _LEARNT:
+            raise TypeError(f"CategoryAffinity does not know {sorted(strange)}; it takes {', '.join(sorted(_LEARNT))}")
+        self.days = days
+        self.half_life_days = half_life_days
+        self.prior_moments = prior_moments
+        self.most = most
+        self._learnt = learnt
+
+    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+        """Count the events before `until`; `items` is V."""
+        known = histories.before(until).interactions()
+        count = int(category.max(initial=0)) + 1
+        moment = np.zeros(len(known.events), np.int64)
+        moment[known.moments()] = 1
+        parts = np.unique(np.cumsum(moment) * count + category[known.events.item]) % count
+        recent = known.events.item[known.events.time >= until - self.days * DAY]
+        taken = np.bincount(recent, minlength=items)
+        item = np.flatnonzero((taken > 0) & (category > 0))
+        order = np.lexsort((item, -taken[item], category[item]))
+        item = item[order]
+        place = np.arange(len(item)) - np.searchsorted(category[item], category[item])
+        item = item[place < self.most]
+        total = np.bincount(category, weights=taken, minlength=count)
+        self._learnt = {
+            "category": category,
+            "crowd": (np.bincount(parts, minlength=count) / max(int(moment.sum()), 1)).astype(np.float32),
+            "item": item.astype(np.int64),
+            "share": (taken[item] / np.maximum(total[category[item]], 1)).astype(np.float32),
+        }
+
+    def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
+        """Items of all categories, the shopper's own before those of the crowd."""
+        if not self._learnt:
+            return Candidates.none()
+        item = self._learnt["item"]
+        score = self._chance(state)[self._learnt["category"][item]] * self._learnt["share"]
+        if count is not None and count < len(item):
+            best = np.sort(np.argpartition(-score, count)[:count])
+            item, score = item[best], score[best]
+        order = np.lexsort((item, -score))
+        return Candidates(item[order], score[order].astype(np.float32))
+
+    def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
+        """Names the latest item of the same category."""
+        seen = state.history.interactions()
+        latest = dict(zip(self._learnt["category"][seen.item].tolist(), seen.item.tolist(), strict=True))
+        causes = [latest.get(number, 0) for number in self._learnt["category"][item].tolist()]
+        return [Reason("goes with your taste for {title}" if cause else "much taken", cause) for cause in causes]
+
+    def settings(self) -> dict[str, int | float]:
+        return {
+            "days": self.days,
+            "half_life_days": self.half_life_days,
+            "prior_moments": self.prior_moments,
+            "most": self.most,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return dict(self._learnt)
+
+    def _chance(self, state: ShopperState) -> np.ndarray:
+        """Of every category, that the shopper's next moment has it [C]."""
+        seen, crowd = state.history.interactions(), self._learnt["crowd"]
+        if not len(seen):
+            return crowd
+        moment = np.cumsum(np.diff(seen.time, prepend=seen.time[0]) != 0)
+        first = np.flatnonzero(np.diff(moment, prepend=-1))
+        weight = 0.5 ** ((state.context.at - seen.time[first]) / (self.half_life_days * DAY))
+        pair = np.unique(moment * len(crowd) + self._learnt["category"][seen.item])
+        own = np.bincount(pair % len(crowd), weight[pair // len(crowd)], minlength=len(crowd))
+        chance: np.ndarray = (own + self.prior_moments * crowd) / (weight.sum() + self.prior_moments)
+        return chance

@@ -1,0 +1,86 @@
+"""Fits the ranker on the validation window, and keeps it only where it orders better than the blend."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from rich.console import Console
+
+from recsys.event import EventType
+from recsys.metric.evaluation import Case, evaluate
+from recsys.metric.ranking import list_ranks
+from recsys.ranker.facts import Retrieved
+from recsys.recommender import Recommender
+from recsys.retrieval.blend import Blended, ranked
+from recsys.sequence.question import askable
+from recsys.state import Knowledge
+from training.dataset import Dataset
+
+_CASES = 8_000
+_LEAST = 200
+_HELD_OUT = 5
+"""Every so many-th shopper judges and does not teach."""
+
+Order = Callable[[Retrieved], Blended]
+
+
+def with_ranker(recommender: Recommender, dataset: Dataset, console: Console, *, seed: int) -> Recommender:
+    """The same recommender with its ranker fitted to the moments of the validation window, the crowd counted before.
+
+    One shopper in five only judges: where the blend orders their moments as well or better, there is no ranker. Nor is
+    there one where nothing is ever bought, for it lives on what was bought before.
+    """
+    ranker = recommender.ranker
+    if ranker is None or EventType.PURCHASE not in dataset.wanted:
+        return replace(recommender, ranker=None)
+    cases = [case for case in dataset.validation(seed, _CASES) if case.state.knowledge is Knowledge.KNOWN]
+    cases = [case for case in cases if askable(case.state, recommender.features)]
+    if len(cases) < _LEAST:
+        console.print(f"no ranker: {len(cases)} moments of known shoppers, it takes {_LEAST}; the blend orders")
+        return replace(recommender, ranker=None)
+    questions = retrieved(recommender, cases)
+    judges = np.array([case.shopper % _HELD_OUT == 0 for case in cases])
+    ranker.fit([question for question, judge in zip(questions, judges, strict=True) if not judge])
+    if not ranker.ready:
+        return replace(recommender, ranker=None)
+    weights = recommender.blend.weights[Knowledge.KNOWN]
+
+    def blend(question: Retrieved) -> Blended:
+        return recommender.blend.mix(question.gathered, weights)
+
+    def learnt(question: Retrieved) -> Blended:
+        return ranked(ranker, question.state, question.gathered, blend(question))
+
+    asked = [case for case, judge in zip(cases, judges, strict=True) if judge]
+    heard = [question for question, judge in zip(questions, judges, strict=True) if judge]
+    by_blend, by_ranker = (_quality(recommender, asked, heard, order) for order in (blend, learnt))
+    kept = by_ranker > by_blend
+    console.print(
+        f"ranker, on shoppers it never saw: NDCG@10 {by_ranker:.4f}, the blend {by_blend:.4f}"
+        f"{'' if kept else '; the blend orders'}"
+    )
+    return recommender if kept else replace(recommender, ranker=None)
+
+
+def retrieved(recommender: Recommender, cases: Sequence[Case]) -> list[Retrieved]:
+    """What the sources and the encoder propose in each case."""
+    found = recommender.retrieve([case.state for case in cases])
+    return [
+        Retrieved(case.state, recommender.blend.gather(case.state, encoder), case.target)
+        for case, encoder in zip(cases, found, strict=True)
+    ]
+
+
+def _quality(recommender: Recommender, cases: Sequence[Case], questions: Sequence[Retrieved], order: Order) -> float:
+    """NDCG@10 of the slates that the policy makes of an order."""
+    rng = np.random.default_rng(0)
+
+    def rank(_: Sequence[Case]) -> list[np.ndarray]:
+        ranks = []
+        for question in questions:
+            mixed = order(question).candidates
+            choice = recommender.policy.choose(mixed, question.state, count=10, rng=rng)
+            ranks.append(list_ranks(mixed.item[choice.place], question.target))
+        return ranks
+
+    return evaluate(cases, rank, draws=0).ndcg10 if cases else 0.0
