@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from recsys.model.sasrec import SASRec
 from recsys.protocols import Sampler
 from recsys.sampler.in_batch import InBatchSampler
 from recsys.sampler.uniform import UniformSampler
-from tests.training.trainer.learning import ADAM, ITEMS, Notes, encoder, loader, same
+from tests.training.trainer.learning import ADAM, ITEMS, Killed, Notes, encoder, loader, same
 from training.checkpoint import Checkpoints
 from training.optimizer.rowwise_adam import RowwiseAdam
 from training.protocols import Optimizer, Trainer
@@ -147,6 +148,18 @@ def test_a_loss_that_is_no_number_ends_the_training_and_is_not_tried_again(tmp_p
     with pytest.raises(TrainingError, match="the loss became nan in epoch 1, batch 1"):
         fitted(RayTrainer(workers=2, **SAME), watch, tmp_path, of=broken)  # type: ignore[arg-type]
     assert len(watch.said_) == 2, "two workers, started once"
+
+
+@pytest.mark.slow
+def test_a_watch_that_ends_the_training_ends_the_workers(tmp_path: Path) -> None:
+    watch = Notes(dies_after=1)
+    began = time.monotonic()
+    with pytest.raises(Killed):
+        fitted(RayTrainer(workers=1, **SAME), watch, tmp_path)  # type: ignore[arg-type]
+    assert time.monotonic() - began < 200
+    import ray  # only now, for it reads its settings when it is imported
+
+    assert not ray.is_initialized()
 
 
 def test_a_loader_arrives_as_it_was_sent() -> None:
