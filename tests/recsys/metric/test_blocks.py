@@ -1,6 +1,10 @@
 """Ranks by blocks of items against those of the whole matrix of scores."""
 
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +74,21 @@ def test_real_vectors_give_the_ranks_of_the_whole_matrix_in_blocks_of_any_size()
     for block, space in ((3_000, 10**6), (1_024, 10**4), (77, 10**3), (64, 1)):
         found, _ = catalogue_ranks(query, vectors, Ragged.of(target), items_at_once=block, scores_at_once=space)
         assert found.tolist() == expected
+
+
+@pytest.mark.slow
+def test_a_million_items_take_the_memory_of_a_block() -> None:
+    script = """
+import resource, torch, numpy as np
+from recsys.metric.blocks import catalogue_ranks
+from recsys.metric.measures import Ragged
+query, items = torch.randn(256, 16), torch.randn(1_000_001, 16)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+catalogue_ranks(query, items, Ragged.of([np.array([1 + number]) for number in range(256)]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 100_000, "kilobytes; the scores alone would be a million"
 
 
 def test_many_items_of_one_score_rank_the_target_below_all_of_them_over_block_borders() -> None:
