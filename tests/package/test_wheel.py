@@ -90,7 +90,9 @@ def test_the_command_explains_itself_from_another_directory(installed: Installed
     assert list(elsewhere.iterdir()) == []
 
 
-SCRIPTS = [f"recsys-{name}" for name in ("train", "evaluate", "ingest", "describe", "erase", "migrate", "serve")]
+SCRIPTS = [
+    f"recsys-{name}" for name in ("train", "evaluate", "sweep", "ingest", "describe", "erase", "migrate", "serve")
+]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -1,6 +1,8 @@
 """A sweep: trials one after the other, each trained on the training window and judged on the validation window.
 
-Nothing here asks for the test window: it is for `recsys-train` with what the sweep found.
+Nothing here asks for the test window: it is for `recsys-train` with what the sweep found. Trials share the log and its
+sequences. Where precision or compilation are "auto", each trial measures anew; fix them for a sweep that shall be
+repeated to the bit.
 """
 
 import hashlib
