@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.errors import ConfigError
+from recsys.model.asked import Asked
 from recsys.model.encoder import visible
 from recsys.sequence.batch import SequenceBatch
 
@@ -16,15 +17,20 @@ def insist_divisible(dim: int, heads: int) -> None:
         raise ConfigError(f"model.dim={dim} cannot be split into model.heads={heads}; choose a divisor of dim")
 
 
-def attend(qkv: Tensor, heads: int, mask: Tensor | None) -> Tensor:
-    """Softmax attention of queries, keys and values side by side [B, L, 3 D] -> [B, L, D].
+def attend(normed: Tensor, qkv: nn.Linear, *, heads: int, mask: Tensor | None, asked: Asked | None) -> Tensor:
+    """Softmax attention among `normed` [B, L, D], with projections `qkv` -> [B, L, D], or of those asked [B, W, D].
 
-    `mask` [B, 1, L, L] says who may look at whom; None: at itself and what stands before.
+    `mask` [B, 1, L or W, L] says who may look at whom; None: at itself and what stands before.
     """
-    batch, length, width = qkv.shape
-    query, key, value = (part.view(batch, length, heads, -1).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
+    dim = normed.shape[2]
+    if asked is None:
+        parts = qkv(normed).chunk(3, dim=-1)
+    else:
+        query = nn.functional.linear(asked.rows(normed), qkv.weight[:dim], qkv.bias[:dim])
+        parts = (query, *nn.functional.linear(normed, qkv.weight[dim:], qkv.bias[dim:]).chunk(2, dim=-1))
+    query, key, value = (part.unflatten(2, (heads, -1)).transpose(1, 2) for part in parts)
     mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
-    return mixed.transpose(1, 2).reshape(batch, length, width // 3)
+    return mixed.transpose(1, 2).flatten(2)
 
 
 def start_as_average(qkv: nn.Linear, project: nn.Linear) -> None:
@@ -38,14 +44,18 @@ def start_as_average(qkv: nn.Linear, project: nn.Linear) -> None:
 
 
 class Trunk(nn.Module):
-    """Blocks one after the other, masked by time; each takes hidden states [B, L, D] and the mask."""
+    """Blocks one after the other, masked by time; each takes hidden states [B, L, D], the mask and who is asked."""
 
     def __init__(self, blocks: Iterable[nn.Module]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
 
-    def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
-        mask = visible(batch)
-        for block in self.blocks:
-            hidden = block(hidden, mask)
+    def forward(self, hidden: Tensor, batch: SequenceBatch, asked: Asked | None = None) -> Tensor:
+        mask, length = visible(batch), hidden.shape[1]
+        for block in self.blocks[:-1]:
+            hidden = block(hidden, mask, None)
+        if asked is not None:
+            mask = asked.mask(mask, length)
+        for block in self.blocks[-1:]:
+            hidden = block(hidden, mask, asked)
         return hidden

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
+from recsys.model.asked import Asked
 from recsys.model.dropout import Dropout
 from recsys.model.embedder import EventEmbedder
 from recsys.protocols import ItemTower, Similarity
@@ -17,7 +18,8 @@ class SequenceEncoder(nn.Module):
     """A trunk between the one embedder of events and the similarity of queries and items.
 
     Args:
-        trunk: hidden states [B, L, dim] and the batch -> hidden states [B, L, dim]; sees the past only.
+        trunk: hidden states [B, L, dim], the batch and who is asked (`Asked`, or None for everybody) -> hidden states
+            of those asked [B, W or L, dim]; sees the past only.
         items: V, catalogue size with index 0.
         features: what the events carry.
         dim: size of hidden states.
@@ -74,7 +76,12 @@ class SequenceEncoder(nn.Module):
 
     def states(self, batch: SequenceBatch) -> Tensor:
         """Hidden states at the queries [Q, dim]: what the shopper is after, before it is compared with items."""
-        return self.states_of(self.hidden(batch), batch)
+        asked = Asked.of(batch)
+        if asked is None:
+            return self.states_of(self.hidden(batch), batch)
+        hidden = self.trunk(self.dropout(self.embedder(batch)), batch, asked)
+        state: Tensor = self.norm(hidden.flatten(0, 1)[asked.place])
+        return state
 
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Query vectors [Q, D]."""

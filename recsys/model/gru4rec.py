@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
+from recsys.model.asked import Asked
 from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
 from recsys.protocols import ItemTower, Similarity
@@ -101,11 +102,16 @@ class MomentTrunk(nn.Module):
             Recurrence(dim=dim, dropout=dropout, through_time=through_time) for _ in range(layers)
         )
 
-    def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
-        moments = hidden if batch.ordered else summed_by_moment(hidden, batch)[:, :-1]
-        place = None if batch.ordered else batch.position[..., None].expand_as(hidden)
+    def forward(self, hidden: Tensor, batch: SequenceBatch, asked: Asked | None = None) -> Tensor:
+        if batch.ordered:
+            for layer in self.layers:
+                hidden, _ = layer(hidden, hidden, None)
+            return hidden if asked is None else asked.rows(hidden)
+        moments, place = summed_by_moment(hidden, batch)[:, :-1], batch.position[..., None]
+        if asked is not None:
+            hidden, place = asked.rows(hidden), asked.rows(place)
         for layer in self.layers:
-            moments, hidden = layer(moments, hidden, place)
+            moments, hidden = layer(moments, hidden, place.expand_as(hidden))
         return hidden
 
 

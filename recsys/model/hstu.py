@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from recsys.clock import SECOND
 from recsys.feature.spec import FeatureSpec
+from recsys.model.asked import Asked
 from recsys.model.attention import insist_divisible
 from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
@@ -60,7 +61,7 @@ class Apart(nn.Module):
 
 
 class TransductionUnit(nn.Module):
-    """One block: U * norm(SiLU(Q K + bias) V), projected and added, [B, L, D] -> [B, L, D].
+    """U * norm(SiLU(Q K + bias) V), projected and added, [B, L, D] -> [B, L, D] or, of those asked, [B, W, D].
 
     Args:
         longest: the most events of a history, by which sums over events are divided.
@@ -70,12 +71,12 @@ class TransductionUnit(nn.Module):
     def __init__(self, *, dim: int, heads: int, dropout: float, longest: int, buckets: int) -> None:
         super().__init__()
         self.heads, self.longest = heads, longest
-        self.uvqk = nn.Linear(dim, 4 * dim, bias=False)
+        self.uqvk = nn.Linear(dim, 4 * dim, bias=False)
         self.out = nn.Linear(dim, dim)
         self.dropout = Dropout(dropout)
         self.moments = nn.Parameter(torch.empty(longest + 1))
         self.time = nn.Parameter(torch.empty(buckets)) if buckets > 1 else None
-        for weight in (self.uvqk.weight, *(bias for bias in (self.moments, self.time) if bias is not None)):
+        for weight in (self.uqvk.weight, *(bias for bias in (self.moments, self.time) if bias is not None)):
             nn.init.normal_(weight, std=0.02)
         nn.init.xavier_uniform_(self.out.weight)
 
@@ -85,12 +86,18 @@ class TransductionUnit(nn.Module):
         bias: Tensor = looked_up(torch.cat([known, known.new_tensor([UNSEEN])]), apart)
         return bias
 
-    def forward(self, hidden: Tensor, apart: Tensor) -> Tensor:
-        batch, length, dim = hidden.shape
+    def forward(self, hidden: Tensor, apart: Tensor, asked: Asked | None = None) -> Tensor:
+        dim = hidden.shape[2]
         normed = nn.functional.layer_norm(hidden, [dim], eps=_EPSILON)
-        gate, *parts = nn.functional.silu(self.uvqk(normed)).chunk(4, dim=-1)
-        value, query, key = (part.view(batch, length, self.heads, -1).permute(2, 0, 1, 3) for part in parts)
-        mixed = pointwise_attention(query, key, value, self.bias(apart)).permute(1, 2, 0, 3).reshape(batch, length, dim)
+        if asked is None:
+            gate, *parts = nn.functional.silu(self.uqvk(normed)).chunk(4, dim=-1)
+        else:
+            hidden, apart = asked.rows(hidden), asked.rows(apart.expand(len(hidden), -1, -1))
+            asking, given = self.uqvk.weight.chunk(2)
+            gate, query = nn.functional.silu(asked.rows(normed) @ asking.T).chunk(2, dim=-1)
+            parts = [query, *nn.functional.silu(normed @ given.T).chunk(2, dim=-1)]
+        query, value, key = (part.view(*part.shape[:2], self.heads, -1).permute(2, 0, 1, 3) for part in parts)
+        mixed = pointwise_attention(query, key, value, self.bias(apart)).permute(1, 2, 0, 3).flatten(2)
         # The norm of a sum over n is the norm of the sum with an epsilon n squared times as large.
         mixed = nn.functional.layer_norm(mixed, [dim], eps=_EPSILON * self.longest**2)
         out: Tensor = hidden + self.out(self.dropout(gate * mixed))
@@ -108,10 +115,12 @@ class TransductionTrunk(nn.Module):
             for _ in range(blocks)
         )
 
-    def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
+    def forward(self, hidden: Tensor, batch: SequenceBatch, asked: Asked | None = None) -> Tensor:
         apart = self.apart(batch)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             hidden = block(hidden, apart)
+        for block in self.blocks[-1:]:
+            hidden = block(hidden, apart, asked)
         return hidden
 
 

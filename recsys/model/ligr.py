@@ -10,6 +10,7 @@ not dropped (fused kernels cannot), and states are normed once more before they 
 from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
+from recsys.model.asked import Asked
 from recsys.model.attention import Trunk, attend, insist_divisible, start_as_average
 from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
@@ -18,7 +19,8 @@ from recsys.registry import registered
 
 
 class GatedBlock(nn.Module):
-    """x + sigmoid(gate(x)) * part(norm(x)) for attention, then for the feed-forward part, [B, L, D] -> [B, L, D]."""
+    """x + sigmoid(gate(x)) * part(norm(x)) for attention, then for the feed-forward part, [B, L, D] -> [B, L, D] or, of
+    those asked, [B, W, D]."""
 
     def __init__(self, *, dim: int, heads: int, dropout: float, expansion: int) -> None:
         super().__init__()
@@ -34,9 +36,10 @@ class GatedBlock(nn.Module):
         self.dropout = Dropout(dropout)
         start_as_average(self.qkv, self.project)
 
-    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        mixed = self.project(attend(self.qkv(self.attention_norm(hidden)), self.heads, mask))
-        hidden = hidden + self.attention_gate(hidden).sigmoid() * self.dropout(mixed)
+    def forward(self, hidden: Tensor, mask: Tensor | None, asked: Asked | None = None) -> Tensor:
+        mixed = attend(self.attention_norm(hidden), self.qkv, heads=self.heads, mask=mask, asked=asked)
+        hidden = hidden if asked is None else asked.rows(hidden)
+        hidden = hidden + self.attention_gate(hidden).sigmoid() * self.dropout(self.project(mixed))
         swish, value = self.widen(self.forward_norm(hidden)).chunk(2, dim=-1)
         made = self.narrow(self.dropout(nn.functional.silu(swish) * value))
         out: Tensor = hidden + self.forward_gate(hidden).sigmoid() * self.dropout(made)

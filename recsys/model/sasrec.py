@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
+from recsys.model.asked import Asked
 from recsys.model.attention import Trunk, attend, insist_divisible, start_as_average
 from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
@@ -16,7 +17,7 @@ from recsys.registry import registered
 
 
 class Block(nn.Module):
-    """Pre-norm attention and feed-forward, [B, L, D] -> [B, L, D]."""
+    """Pre-norm attention and feed-forward, [B, L, D] -> [B, L, D] or, of those asked, [B, W, D]."""
 
     def __init__(self, *, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -32,8 +33,9 @@ class Block(nn.Module):
         with torch.no_grad():
             out.weight.mul_(0.1)
 
-    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        mixed = attend(self.qkv(self.attention_norm(hidden)), self.heads, mask)
+    def forward(self, hidden: Tensor, mask: Tensor | None, asked: Asked | None = None) -> Tensor:
+        mixed = attend(self.attention_norm(hidden), self.qkv, heads=self.heads, mask=mask, asked=asked)
+        hidden = hidden if asked is None else asked.rows(hidden)
         hidden = hidden + self.dropout(self.project(mixed))
         out: Tensor = hidden + self.dropout(self.feed_forward(self.forward_norm(hidden)))
         return out

@@ -11,9 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from recsys.feature.spec import FeatureSpec
 from recsys.loss.sampled_softmax import SampledSoftmax
+from recsys.model.asked import Asked
 from recsys.model.encoder import SequenceEncoder
 from recsys.registry import construct, described
 from recsys.sampler.uniform import UniformSampler
+from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.loader import Loader
 from recsys.sequence.question import question_batch
 from recsys.similarity.cosine import Cosine
@@ -67,6 +69,37 @@ def test_what_lies_in_the_padding_changes_no_query(encoder: SequenceEncoder) -> 
         batch.time[~batch.valid] = 0
         batch.features["hour"][~batch.valid] = 5
         assert torch.equal(encoder(batch), before)
+
+
+def agree_on_those_asked(encoder: SequenceEncoder, batch: SequenceBatch) -> None:
+    """The last block works for those asked alone; values and gradients are those of working for all."""
+    assert Asked.of(batch) is not None
+    gradients = []
+    for states in (encoder.states(batch), encoder.states_of(encoder.hidden(batch), batch)):
+        encoder.zero_grad()
+        (states * torch.arange(states.shape[1])).sum().backward()
+        gradients.append([None if p.grad is None else p.grad.clone() for p in encoder.parameters()])
+        torch.testing.assert_close(states, encoder.states(batch), atol=1e-5, rtol=1e-4)
+    for asked, everybody in zip(*gradients, strict=True):
+        torch.testing.assert_close(asked, everybody, atol=1e-3, rtol=1e-3)
+
+
+@every_name
+def test_working_for_those_asked_alone_changes_nothing_in_training(name: str) -> None:
+    encoder = untrained(name, items=ITEMS, features=FEATURES, dim=16)
+    baskets: list[list[Row]] = [
+        [(item, at) for at in range(1, moments) for item in range(1, 9)] for moments in (2, 6, 4)
+    ]
+    loader = Loader.of(histories(*baskets), FEATURES, batch_tokens=1_000, context=5)
+    agree_on_those_asked(encoder, loader.load(np.arange(len(loader.windows))))
+
+
+@pytest.mark.parametrize("query", ["token", "last"])
+@every_name
+def test_working_for_those_asked_alone_changes_nothing_in_answers(name: str, query: str) -> None:
+    features = spec(query=query, order_only=query == "last")
+    encoder = untrained(name, items=ITEMS, features=features, dim=16)
+    agree_on_those_asked(encoder, question_batch([shopper([(1, 1)]), shopper([(2, 1), (3, 2), (4, 3)])], features))
 
 
 @every_name

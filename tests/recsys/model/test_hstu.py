@@ -56,7 +56,7 @@ def test_the_unit_is_the_papers_formula() -> None:
     hidden = torch.randn(1, 3, 4, dtype=torch.float64)
     apart = torch.tensor([[[0, 8, 8], [3, 0, 8], [5, 2, 0]]], dtype=torch.int32)
     normed = (hidden - hidden.mean(-1, keepdim=True)) / (hidden.var(-1, keepdim=True, correction=0) + 1e-6).sqrt()
-    u, v, q, k = nn.functional.silu(normed @ unit.uvqk.weight.T)[0].split(4, dim=-1)
+    u, q, v, k = nn.functional.silu(normed @ unit.uqvk.weight.T)[0].split(4, dim=-1)
     assert unit.time is not None
     mixed = torch.zeros(3, 4, dtype=torch.float64)
     for looking, seen in ((0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2)):

@@ -58,7 +58,7 @@ def training_queries(
 
 
 @every_encoder
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(past=EVENTS, future=EVENTS, other=EVENTS, at=st.integers(1, 6))
 def test_no_event_at_or_after_the_question_changes_it(
     encoder: SequenceEncoder, past: list[Row], future: list[Row], other: list[Row], at: int
@@ -70,7 +70,7 @@ def test_no_event_at_or_after_the_question_changes_it(
 
 
 @every_encoder
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(past=EVENTS, basket=EVENTS, other=EVENTS, at=st.integers(1, 6))
 def test_no_event_at_or_after_a_moment_changes_its_query_in_training(
     encoder: SequenceEncoder, past: list[Row], basket: list[Row], other: list[Row], at: int
@@ -84,7 +84,7 @@ def test_no_event_at_or_after_a_moment_changes_its_query_in_training(
 
 
 @every_encoder
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(rows=EVENTS.filter(len), seed=st.integers(0, 99))
 def test_training_asks_exactly_what_serving_asks(encoder: SequenceEncoder, rows: list[Row], seed: int) -> None:
     for at, trained in training_queries(encoder, rows).items():
@@ -92,7 +92,7 @@ def test_training_asks_exactly_what_serving_asks(encoder: SequenceEncoder, rows:
 
 
 @every_encoder
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(rows=EVENTS.filter(len), seed=st.randoms(use_true_random=False))
 def test_the_order_in_which_a_basket_is_stored_changes_no_query(
     encoder: SequenceEncoder, rows: list[Row], seed: object
