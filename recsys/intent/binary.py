@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.event import EventType
 from recsys.intent.calibrate import platt, sigmoid
 from recsys.intent.head import Figures, Head, SmallNetwork, Truth
+from recsys.intent.seen import Seen
 from recsys.metric.calibration import area_under_curve, brier, expected_calibration_error
 from recsys.sequence.batch import SequenceBatch
 
@@ -20,10 +22,10 @@ class BinaryHead(Head):
 
     size = 1
 
-    def __init__(self, *, dim: int, label: str) -> None:
+    def __init__(self, *, dim: int, label: str, goal: EventType) -> None:
         super().__init__()
         self.label = label
-        self.network = SmallNetwork(dim, 1)
+        self.network = SmallNetwork(dim, 1, goal=goal)
 
     def prime(self, labels: Mapping[str, Tensor], popularity: Tensor) -> None:
         """Begin with the rate."""
@@ -31,9 +33,9 @@ class BinaryHead(Head):
         yes, no = float((label == 1).sum()), float((label == 0).sum())
         self.network.begin_with(torch.tensor([(yes + 1) / (no + 1)]).log())
 
-    def forward(self, state: Tensor) -> Tensor:
+    def forward(self, state: Tensor, seen: Seen) -> Tensor:
         """States [Q, dim] -> logits [Q, 1]."""
-        logit: Tensor = self.network(state)
+        logit: Tensor = self.network(state, seen)
         return logit
 
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:

@@ -9,17 +9,23 @@ from torch import Tensor, nn
 from recsys.catalogue import Catalogue
 from recsys.intent.calibrate import softmax, temperature
 from recsys.intent.head import Figures, Head, Truth
+from recsys.intent.seen import Seen
 from recsys.metric.calibration import expected_calibration_error
 from recsys.sequence.batch import SequenceBatch
 
 TOP = 5
+_CROWD = 5.0
+"""How many events of one's own weigh as much as everybody's, at first."""
+_SWIFT = 10.0
+"""These two numbers move so much faster than weights: they have further to go."""
 
 
 class CategoryHead(Head):
     """The chance of each category that the next item acted on belongs to it; of a basket, any of its items.
 
-    What is asked for is what the encoder is asked for (`recsys/target`). Items without a category teach nothing.
-    Calibrated by a temperature.
+    What is asked for is what the encoder is asked for (`recsys/target`). Items without a category teach nothing. The
+    head begins with the shopper's own shares, drawn towards everybody's (the mean of a Dirichlet-multinomial), and
+    learns from the trunk what to add. Calibrated by a temperature.
 
     Args:
         dim: size of states.
@@ -34,6 +40,9 @@ class CategoryHead(Head):
         self.out = nn.Linear(dim, self.size)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+        self.habit = nn.Parameter(torch.tensor([1.0, _CROWD]).log() / _SWIFT)
+        self.share: Tensor
+        self.register_buffer("share", torch.full((self.size,), 1 / self.size))
         self.code: Tensor
         self.register_buffer("code", torch.from_numpy(category.astype(np.int64) - 1), persistent=False)
 
@@ -41,12 +50,13 @@ class CategoryHead(Head):
         """Begin with each category's share of what was taken."""
         known = self.code >= 0
         count = popularity.new_zeros(self.size).index_add_(0, self.code[known], popularity[known])
-        with torch.no_grad():
-            self.out.bias.copy_(((count + 1) / (count + 1).sum()).log())
+        self.share.copy_((count + 1) / (count + 1).sum())
 
-    def forward(self, state: Tensor) -> Tensor:
+    def forward(self, state: Tensor, seen: Seen) -> Tensor:
         """States [Q, dim] -> logits [Q, C]."""
-        logit: Tensor = self.out(state)
+        weight, crowd = (self.habit * _SWIFT).exp()
+        habit = (seen.counts(self.code, self.size) + crowd * self.share).log()
+        logit: Tensor = self.out(state) + weight * habit
         return logit
 
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.event import EventType
+from recsys.intent.seen import PACE, Seen
 from recsys.sequence.batch import SequenceBatch
 
 Figures = dict[str, float]
@@ -66,8 +68,8 @@ class Head(nn.Module, ABC):
         learnt from, and how often each item was taken there [V]."""
 
     @abstractmethod
-    def forward(self, state: Tensor) -> Tensor:
-        """States [Q, dim] -> outputs [Q, size]."""
+    def forward(self, state: Tensor, seen: Seen) -> Tensor:
+        """States [Q, dim], and what they are states of -> outputs [Q, size]."""
 
     @abstractmethod
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:
@@ -83,17 +85,27 @@ class Head(nn.Module, ABC):
 
 
 class SmallNetwork(nn.Module):
-    """One hidden layer [Q, dim] -> [Q, size]; the same whatever it reads, until it is trained."""
+    """One hidden layer over states and pace, and a straight way from the pace; [Q, dim] -> [Q, size].
 
-    def __init__(self, dim: int, size: int) -> None:
+    Says the same whatever it reads, until it is trained.
+
+    Args:
+        goal: what the pace is of.
+    """
+
+    def __init__(self, dim: int, size: int, *, goal: EventType) -> None:
         super().__init__()
-        self.hidden = nn.Linear(dim, dim)
+        self.goal = goal
+        self.hidden = nn.Linear(dim + PACE, dim)
+        self.straight = nn.Linear(PACE, size, bias=False)
         self.out = nn.Linear(dim, size)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        for weight in (self.straight.weight, self.out.weight, self.out.bias):
+            nn.init.zeros_(weight)
 
-    def forward(self, state: Tensor) -> Tensor:
-        output: Tensor = self.out(nn.functional.gelu(self.hidden(state)))
+    def forward(self, state: Tensor, seen: Seen) -> Tensor:
+        pace = seen.pace(self.goal)
+        hidden = self.hidden(torch.cat([state, pace.to(state.dtype)], dim=1))
+        output: Tensor = self.out(nn.functional.gelu(hidden)) + self.straight(pace)
         return output
 
     def begin_with(self, usual: Tensor) -> None:

@@ -72,10 +72,10 @@ class IntentHeads:
         """The heads on states of size `dim` that this log can teach; None if there are none."""
         heads: dict[str, Head] = {}
         if self._has_session(features):
-            heads[PURCHASE] = BinaryHead(dim=dim, label="purchase")
-            heads[CONSIDERING] = BinaryHead(dim=dim, label="considering")
+            heads[PURCHASE] = BinaryHead(dim=dim, label="purchase", goal=self.goal)
+            heads[CONSIDERING] = BinaryHead(dim=dim, label="considering", goal=self.goal)
         if self._has_wait(features):
-            heads[WAIT] = WaitHead(dim=dim, edges_days=self.edges_days)
+            heads[WAIT] = WaitHead(dim=dim, edges_days=self.edges_days, goal=self.goal)
         category, names = categories_within(catalogue, depth=self.category_depth, most=self.most_categories)
         if len(names) > 2:
             heads[CATEGORY] = CategoryHead(dim=dim, category=category, names=names)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
 from recsys.intent.head import Head
+from recsys.intent.seen import Seen
 from recsys.model.encoder import SequenceEncoder
 from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.question import question_batch
@@ -50,10 +51,11 @@ class IntentModule(nn.Module):
             hidden: the trunk's hidden states [B, L, dim].
             moment: place in its sequence of the moment that is past to each question [Q], for the heads that look back.
         """
-        state = encoder.states_of(hidden, batch)
-        looks_back = any(head.looks_back for head in self._heads.values())
-        past = encoder.norm(moment_states(hidden, batch, moment)) if looks_back else state
-        return torch.cat([head(past if head.looks_back else state) for head in self._heads.values()], dim=1)
+        now = encoder.states_of(hidden, batch), Seen.before_questions(batch)
+        past = now
+        if any(head.looks_back for head in self._heads.values()):
+            past = encoder.norm(moment_states(hidden, batch, moment)), Seen.up_to_moments(batch, moment)
+        return torch.cat([head(*(past if head.looks_back else now)) for head in self._heads.values()], dim=1)
 
     def split(self, output: Tensor) -> dict[str, Tensor]:
         """The outputs [Q, H] of each head apart."""

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recsys.event import EventType
 from recsys.intent.binary import binary_figures
 from recsys.intent.calibrate import rates
 from recsys.intent.head import Figures, Head, SmallNetwork, Truth
+from recsys.intent.seen import Seen
 from recsys.sequence.batch import SequenceBatch
 
 _QUARTER = 4
@@ -35,14 +37,15 @@ class WaitHead(Head):
     Args:
         dim: size of states.
         edges_days: ends of the K stretches in days, ascending; the first begins at 0.
+        goal: what is waited for.
     """
 
     looks_back = True
 
-    def __init__(self, *, dim: int, edges_days: Sequence[float]) -> None:
+    def __init__(self, *, dim: int, edges_days: Sequence[float], goal: EventType) -> None:
         super().__init__()
         self.size = len(edges_days)
-        self.network = SmallNetwork(dim, self.size)
+        self.network = SmallNetwork(dim, self.size, goal=goal)
         self.edges: Tensor
         self.register_buffer("edges", torch.tensor(edges_days, dtype=torch.float32), persistent=False)
 
@@ -51,9 +54,9 @@ class WaitHead(Head):
         passed, came = _stretches(labels["wait_days"], labels["wait_seen"], self.edges)
         self.network.begin_with(((came.sum(0) + _NEXT_TO_NONE) / (passed.sum(0) + 1)).log())
 
-    def forward(self, state: Tensor) -> Tensor:
+    def forward(self, state: Tensor, seen: Seen) -> Tensor:
         """States [Q, dim] -> log of how often a purchase is to be expected within each stretch [Q, K]."""
-        log_rate: Tensor = self.network(state)
+        log_rate: Tensor = self.network(state, seen)
         return log_rate.clamp(max=_MOST)
 
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:

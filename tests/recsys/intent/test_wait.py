@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from recsys.event import EventType
 from recsys.intent.head import Truth
 from recsys.intent.wait import WaitHead
 from recsys.sequence.batch import SequenceBatch
@@ -15,7 +16,7 @@ from tests.recsys.by_hand import spec, state
 
 
 def head(*edges: float) -> WaitHead:
-    return WaitHead(dim=4, edges_days=edges)
+    return WaitHead(dim=4, edges_days=edges, goal=EventType.PURCHASE)
 
 
 def batch(wait: list[float], seen: list[int]) -> SequenceBatch:
