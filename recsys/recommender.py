@@ -78,15 +78,22 @@ class Recommender:
 
     def retrieve(self, states: Sequence[ShopperState]) -> list[Candidates]:
         """The encoder's candidates of each state; scores are the softmax over those retrieved."""
-        return self.nearest(
-            np.concatenate([self.encode(states[at : at + _BATCH]) for at in range(0, len(states), _BATCH)])
-        )
+        query = np.concatenate([self.encode(states[at : at + _BATCH]) for at in range(0, len(states), _BATCH)])
+        return self.nearest(query, states)
 
-    def nearest(self, query: np.ndarray) -> list[Candidates]:
-        """The candidates of each query vector [B, D], as `retrieve` gives them."""
-        scores, items = self.index.search(query, ENCODER_DEPTH)
-        chance = np.exp(scores - scores.max(1, keepdims=True))
-        chance /= chance.sum(1, keepdims=True)
+    def nearest(self, query: np.ndarray, states: Sequence[ShopperState]) -> list[Candidates]:
+        """The candidates of each query vector [B, D], as `retrieve` gives them; what is excluded takes no place."""
+        hidden = [state.exclude for state in states]
+        scores, items = self.index.search(query, ENCODER_DEPTH + max(map(len, hidden), default=0))
+        for row, excluded in enumerate(hidden):
+            if excluded:
+                scores[row, np.isin(items[row], list(excluded))] = -np.inf
+        if items.shape[1] > ENCODER_DEPTH:
+            order = np.argsort(-scores, axis=1, kind="stable")[:, :ENCODER_DEPTH]
+            scores, items = np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)
+        best = scores.max(1, keepdims=True)
+        chance = np.exp(scores - np.where(np.isfinite(best), best, 0.0))  # all may be excluded
+        chance /= np.maximum(chance.sum(1, keepdims=True), np.finfo(np.float32).tiny)
         return [Candidates(item, score) for item, score in zip(items, chance, strict=True)]
 
     def answer(
@@ -135,7 +142,7 @@ class Recommender:
         ]
         asking = [state for state, ask in zip(states, asks, strict=True) if ask]
         known = query[asks] if query is not None else None
-        found = iter((self.retrieve(asking) if known is None else self.nearest(known)) if asking else ())
+        found = iter((self.retrieve(asking) if known is None else self.nearest(known, asking)) if asking else ())
         blended = [self._ranked(state, next(found) if ask else None) for state, ask in zip(states, asks, strict=True)]
         return [
             (mixed, self.policy.choose(mixed.candidates, state, count=count, rng=rng))

@@ -1,7 +1,7 @@
 """`recsys-evaluate`: the evaluation table of a bundle, made anew from the log; paired with a second one if asked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omegaconf import DictConfig, open_dict
@@ -63,6 +63,7 @@ def evaluate_bundle(recipe: Recipe, asked: Asked, console: Console) -> Evaluatio
     """Print the table of a bundle, its crowd statistics counted up to the cut-off only."""
     recommender, folder = _read(asked.bundle, recipe)
     other = _read(asked.against, recipe) if asked.against else None
+    recipe = replace(recipe, refit=was_refit(recommender))  # the protocol is that of the bundle
     with recipe.engine as engine:
         fingerprint = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print).fingerprint
         dataset = Dataset.of(recipe, engine, start=Start(recommender=recommender))
@@ -75,7 +76,7 @@ def evaluate_bundle(recipe: Recipe, asked: Asked, console: Console) -> Evaluatio
         if other:
             rival = with_statistics(other[0], recipe, dataset, dataset.before_test())
             ranked |= {AGAINST + name: found for name, found in own_rows(cases, rival).items()}
-        around = circumstances(cases, dataset, refit=was_refit(recommender))
+        around = circumstances(cases, dataset, refit=recipe.refit)
         rows = scores(cases, ranked, around, seed=recipe.seed)
     paired = paired_rows(cases, ranked, seed=recipe.seed) if other else {}
     console.print(f"bundle {recommender.model_version}: {folder}", soft_wrap=True)

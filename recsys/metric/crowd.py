@@ -45,7 +45,8 @@ class Crowd:
 def _distinct(number: np.ndarray) -> np.ndarray:
     """Distinct numbers, ascending; by sorting, which is many times faster than NumPy's hashing."""
     number = np.sort(number)
-    return number[np.diff(number, prepend=-1) != 0]
+    first: np.ndarray = np.diff(number, prepend=-1) != 0
+    return np.asarray(number[first])
 
 
 def _paths(catalogue: Catalogue) -> np.ndarray:

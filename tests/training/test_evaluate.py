@@ -116,6 +116,34 @@ def test_taken_out_histories_hold_for_every_row_and_are_said_in_the_protocol(
     assert found.rows[ANSWER_ROW].new_recall10 > 0
 
 
+def test_query_vectors_that_are_known_already_give_the_slates_that_encoding_gives(
+    evaluation: Evaluation, tiny_bundle: Path
+) -> None:
+    recommender, states = read_bundle(tiny_bundle), [case.state for case in evaluation.cases[:30]]
+    plain, known = (
+        recommender.choose(states, counts=[10] * 30, rng=np.random.default_rng(0), query=query)
+        for query in (None, recommender.encode(states))
+    )
+    for (one, chosen), (other, again) in zip(plain, known, strict=True):
+        assert one.candidates.item[chosen.place].tolist() == other.candidates.item[again.place].tolist()
+
+
+def test_what_is_excluded_takes_no_place_among_the_encoders_candidates(
+    evaluation: Evaluation, tiny_bundle: Path
+) -> None:
+    recommender, state = read_bundle(tiny_bundle), evaluation.cases[0].state
+    (first,) = recommender.retrieve([state])
+    hidden = set(first.item[:90].tolist())
+    plain, less = recommender.retrieve([state, state.excluding(hidden)])
+    assert plain.item.tolist() == first.item.tolist()
+    assert less.item[:110].tolist() == first.item[90:].tolist(), "the next ones move up"
+    assert len(less) == len(first)
+    assert not hidden & set(less.item.tolist())
+    assert less.score.sum() == pytest.approx(1)
+    (nothing,) = recommender.retrieve([state.excluding(range(1, recommender.catalogue.size))])
+    assert nothing.score.sum() == 0
+
+
 def test_a_run_is_named_by_its_id_and_what_is_no_bundle_is_refused(
     tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path
 ) -> None:
