@@ -25,8 +25,8 @@ class BPRMax:
     """-log(sum of w s(r - r_n)) + regularisation * sum of w r_n^2, with w the softmax of the negatives' scores r_n.
 
     s is the logistic function, r the target's score; both sums are over the negatives. Official GRU4Rec trains with the
-    other targets of the batch and 2,048 negatives by popularity^alpha: sampler=mixed. The negatives' log_q plays no
-    part.
+    other targets of the batch and 2,048 negatives by popularity^alpha: sampler=mixed. It does not leave out negatives
+    that are the query's own target, as is done here. The negatives' log_q plays no part.
 
     Args:
         negatives: how many are drawn, N, those of the batch counted.
@@ -60,28 +60,26 @@ class BPRMax:
 
 
 def _cost(scores: Tensor, positive: Tensor, owner: Tensor, *, regularisation: float, bend: float) -> Pull:
-    """As logarithms, since all s(r - r_n) may be too small for a float; rows are pairs, not queries, in between."""
+    """As logarithms, since all s(r - r_n) may be too small for a float."""
     out = scores == lowest(scores)
-    bent = (elu(scores, bend) if bend else scores.masked_fill(out, 0))[owner]
-    own = elu(positive, bend) if bend else positive
-    left_out = out[owner]
-    log_weight = log_softmax(bent.masked_fill(left_out, lowest(scores)), -1)
-    log_above = log_weight + logsigmoid(own[:, None] - bent)
-    log_sum = log_above.logsumexp(-1, keepdim=True)
-    weight = log_weight.exp().masked_fill_(left_out, 0)
-    share = (log_above - log_sum).exp_().masked_fill_(left_out, 0)
-    below = torch.sigmoid(own[:, None] - bent)
+    bent, own = (elu(scores, bend), elu(positive, bend)) if bend else (scores.masked_fill(out, 0), positive)
+    log_weight = log_softmax(bent.masked_fill(out, lowest(scores)), -1)
+    weight = log_weight.exp()
     squares = (weight * bent * bent).sum(-1, keepdim=True)
-    alone = left_out.all(-1)
 
-    pull = weight - share * below + regularisation * weight * (bent * bent - squares + 2 * bent)
-    own_pull = -(share * (1 - below)).sum(-1)
+    ahead = own[:, None] - bent[owner]  # from here on a row is a pair
+    log_above = logsigmoid(ahead).add_(log_weight[owner])
+    top, share = log_above.amax(-1), log_above.softmax(-1)
+    log_sum = top - share.amax(-1).log()
+    share *= ahead.sigmoid_()
+    counted = (~out.all(-1)).to(scores.dtype)  # a query without negatives costs nothing
+
+    pairs = torch.bincount(owner, minlength=len(scores))[:, None]
+    pull = (bent + 2).mul_(bent).sub_(squares).mul_(regularisation).add_(1).mul_(weight).mul_(pairs)
+    pull.index_add_(0, owner, share, alpha=-1)
+    own_pull = (share.sum(-1) - 1) * counted[owner]
     if bend:
-        pull *= torch.where(bent > 0, 1, bent + bend)
+        pull *= bent.add_(bend).masked_fill_(scores > 0, 1)
         own_pull *= torch.where(own > 0, 1, own + bend)
-    return Pull(
-        loss=-log_sum[:, 0].masked_fill(alone, 0).sum() + regularisation * squares.sum(),
-        scores=torch.zeros_like(scores).index_add_(0, owner, pull),
-        scale=scores.new_ones(len(scores), 1),
-        positive=own_pull,
-    )
+    loss = (regularisation * squares[:, 0][owner] - log_sum) * counted[owner]
+    return Pull(loss=loss.sum(), scores=pull, scale=counted[:, None], positive=own_pull)

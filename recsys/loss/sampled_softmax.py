@@ -3,7 +3,8 @@
 Bengio & Senécal, "Adaptive importance sampling to accelerate training of a neural probabilistic language model"
 (2008); Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations" (RecSys 2019). Left
 uncorrected it is the cross-entropy of Hidasi & Karatzoglou, "Recurrent neural networks with top-k gains for
-session-based recommendations" (CIKM 2018), with the default settings of https://github.com/hidasib/GRU4Rec.
+session-based recommendations" (CIKM 2018), as https://github.com/hidasib/GRU4Rec_PyTorch_Official has it by default,
+but that negatives which are the query's own target are left out here.
 """
 
 import math
