@@ -43,7 +43,8 @@ class RayTrainer(SingleTrainer):
         workers: how many.
         cores: of each worker, which are its threads.
         gpus: whether each worker has a GPU of its own; `device` plays no part then.
-        address: "local" for a private Ray on this machine; or the cluster to join, such as ray://head:10001 or auto.
+        address: "local" for a private Ray on this machine; or the cluster to join, auto or HOST:PORT of its head, of
+            which this machine must be one.
         failures: how many times workers that died are replaced.
     """
 
@@ -56,6 +57,11 @@ class RayTrainer(SingleTrainer):
     def __post_init__(self) -> None:
         # zero-argument super() does not find its way in a dataclass with slots
         SingleTrainer.__post_init__(self)
+        if self.address.startswith("ray://"):
+            raise ConfigError(
+                f"trainer.address={self.address} is for clients outside of a cluster; run the command on a machine of "
+                "the cluster (ray job submit -- ...) with trainer.address=auto"
+            )
         for name, least in (("workers", 1), ("cores", 1), ("failures", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"trainer.{name} is {getattr(self, name)}; give at least {least}")

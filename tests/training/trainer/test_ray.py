@@ -179,6 +179,11 @@ def test_workers_without_anybody_or_anything_are_refused(setting: str) -> None:
         RayTrainer(**{setting: 0})  # type: ignore[arg-type]
 
 
+def test_an_address_for_clients_outside_of_the_cluster_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.address=ray://head:10001 .* with trainer\.address=auto"):
+        RayTrainer(address="ray://head:10001")
+
+
 def test_every_worker_draws_its_own_random_numbers_by_the_place_in_the_training() -> None:
     def drawn(rank: int, *position: int) -> float:
         Team(rank, 2, torch.device("cpu")).seed(*position)
