@@ -7,5 +7,4 @@ def rows_of_spans(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.nda
     """The rows of the N slices [low, high), one after the other [R], and which slice each row is of [R]."""
     size = high - low
     owner = np.repeat(np.arange(len(size)), size)
-    shift = low - (np.cumsum(size) - size)
-    return np.arange(len(owner)) + shift[owner], owner
+    return np.arange(len(owner)) + np.repeat(low - (np.cumsum(size) - size), size), owner

@@ -106,10 +106,11 @@ class UserKNN:
             return Candidates.none()
         learnt = self._learnt
         shopper, alike = self._neighbours(own)
-        rows, owner = rows_of_spans(learnt["start"][shopper], learnt["start"][shopper + 1])
-        weight = (1 - self.own) * alike / max(float(alike.sum()), 1e-12)
+        low, high = learnt["start"][shopper], learnt["start"][shopper + 1]
+        rows, _ = rows_of_spans(low, high)
+        weight = np.repeat((1 - self.own) * alike / max(float(alike.sum()), 1e-12), high - low)
         item = np.concatenate([learnt["item"][rows], own.item])
-        vote = np.concatenate([learnt["share"][rows] * weight[owner], self.own * own.share])
+        vote = np.concatenate([learnt["share"][rows] * weight, self.own * own.share])
         score = np.bincount(item, vote, minlength=len(learnt["rarity"])).astype(np.float32)
         return Candidates.best_of(score, len(score) if count is None else count)
 
@@ -139,8 +140,9 @@ class UserKNN:
     def _neighbours(self, own: _Shares) -> tuple[np.ndarray, np.ndarray]:
         """The shoppers most alike [K], best first, and how much each is: a cosine, but for the asking one's length."""
         learnt = self._learnt
-        rows, place = rows_of_spans(learnt["item_start"][own.item], learnt["item_start"][own.item + 1])
-        part = (own.share * learnt["rarity"][own.item])[place] * learnt["item_weight"][rows]
+        low, high = learnt["item_start"][own.item], learnt["item_start"][own.item + 1]
+        rows, _ = rows_of_spans(low, high)
+        part = np.repeat(own.share * learnt["rarity"][own.item], high - low) * learnt["item_weight"][rows]
         alike = np.bincount(learnt["item_shopper"][rows], part, minlength=len(learnt["start"]) - 1)
         if self.neighbours < len(alike):
             shopper = np.argpartition(-alike, self.neighbours)[: self.neighbours]
