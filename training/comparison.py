@@ -1,6 +1,7 @@
 """The evaluation table: every way of answering, on the same moments, by the same rules."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from recsys.retrieval.user_knn import UserKNN
 from recsys.retrieval.vmis_knn import VMISKNN
 from training.dataset import Dataset, Known
 from training.rankers import (
+    Encoded,
     Memory,
     Remembered,
     answered,
@@ -101,22 +103,30 @@ def ranked_rows(
 def _rows_of(
     cases: Sequence[Case], sources: Mapping[str, CandidateSource], recommender: Recommender
 ) -> dict[str, Ranked]:
-    """All rows of some cases."""
+    """All rows of some cases. The encoder reads them on another core meanwhile: its work is not Python's."""
     blend = recommender.blend
     memory: dict[int, Memory] = {id(source): {} for source in blend.sources}
-    rows = {
-        name: source_lister(source, memory.get(id(source)), depth=blend.depth)(cases)
-        for name, source in sources.items()
-    }
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(_alone, cases, recommender)
+        rows = {
+            name: source_lister(source, memory.get(id(source)), depth=blend.depth)(cases)
+            for name, source in sources.items()
+        }
+        read, alone = reading.result()
     remembered = [Remembered(source, memory[id(source)], depth=blend.depth) for source in blend.sources]
-    return rows | own_rows(cases, replace(recommender, blend=replace(blend, sources=remembered)))
+    answers = answered(cases, read, replace(recommender, blend=replace(blend, sources=remembered)))
+    return rows | {ENCODER_ROW: alone, ANSWER_ROW: answers}
 
 
 def own_rows(cases: Sequence[Case], recommender: Recommender) -> dict[str, Ranked]:
     """How the recommender ranks: its encoder alone, and what it answers."""
-    read = encoded(cases, recommender.encoder, recommender.features)
-    alone = encoder_ranked(cases, read, recommender.encoder)
+    read, alone = _alone(cases, recommender)
     return {ENCODER_ROW: alone, ANSWER_ROW: answered(cases, read, recommender)}
+
+
+def _alone(cases: Sequence[Case], recommender: Recommender) -> tuple[Encoded, Ranked]:
+    read = encoded(cases, recommender.encoder, recommender.features)
+    return read, encoder_ranked(cases, read, recommender.encoder)
 
 
 def circumstances(cases: Sequence[Case], dataset: Dataset, *, refit: bool) -> Circumstances:
