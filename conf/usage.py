@@ -95,7 +95,8 @@ def _value(value: Any) -> str:
 def _said(config_name: str) -> dict[str, str]:
     """The remarks behind the keys of a main configuration and of those it is made from."""
     text = resources.files("conf").joinpath(f"{config_name}.yaml").read_text()
-    defaults = OmegaConf.create(text).get("defaults", [])
+    settings: Any = OmegaConf.create(text)
+    defaults = settings.get("defaults", [])
     bases = [base for base in defaults if isinstance(base, str) and base != "_self_"]
     found: dict[str, str] = {}
     for base in bases:

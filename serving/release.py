@@ -4,10 +4,13 @@ The registry is used for files and names only: nothing in it is ever executed, a
 digests is checked when it is loaded.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ReleaseError
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when MLflow is imported: nobody is told of its use
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 os.environ.setdefault("MLFLOW_DISABLE_AUTO_LOGGING", "true")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # what a shop trains is nobody else's business
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from mlflow.entities import Dataset, DatasetInput, Metric

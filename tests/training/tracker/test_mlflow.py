@@ -1,5 +1,8 @@
 """Runs and the registry in MLflow, in a local SQLite file."""
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -86,3 +89,15 @@ def test_each_registered_bundle_is_a_new_version_and_the_champion(tmp_path: Path
 def test_nothing_is_logged_outside_of_a_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no MLflow run is open"):
         MlflowTracker(outputs=tmp_path).log({"loss": 1.0}, step=0)
+
+
+@pytest.mark.parametrize("module", ["training.tracker.mlflow", "serving.release"])
+def test_mlflow_tells_nobody_that_it_is_used(module: str) -> None:
+    program = (
+        f"import {module}, os, mlflow.telemetry.utils as told; "
+        "told._IS_IN_CI_ENV_OR_TESTING = False; print(told.is_telemetry_disabled())"
+    )
+    asked = ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY")
+    bare = {name: value for name, value in os.environ.items() if name not in asked}
+    done = subprocess.run([sys.executable, "-c", program], env=bare, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
