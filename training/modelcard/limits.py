@@ -15,9 +15,9 @@ def literature_mode(card: ModelCard) -> str | None:
     if not card.log.order_only:
         return None
     return (
-        "**Literature mode.** The data holds an order but no times: each shopper's own last items are asked, so the "
-        "model has learnt from what others did later, and everything that needs a clock is off. The figures compare "
-        "with papers of the same preparation and protocol, not with what a shop would see."
+        "**Literature mode.** The data holds an order but no times, and is split as papers split it: the model may "
+        "have learnt from what others did later, and everything that needs a clock is off. The figures compare with "
+        "papers of the same preparation and protocol, not with what a shop would see."
     )
 
 
@@ -32,7 +32,9 @@ def statistics_move_on(card: ModelCard) -> str | None:
 
 
 def cold_items(card: ModelCard) -> str | None:
-    """What the catalogue does not hold."""
+    """What the catalogue does not hold; papers' sets are prepared so that there is nothing of the kind."""
+    if card.log.order_only:
+        return None
     return (
         "Items that were not seen before the cut-off are not in the catalogue: they cannot be recommended, and count "
         "as misses where a shopper took one."

@@ -93,7 +93,7 @@ def _data(card: ModelCard) -> Iterator[str]:
         "events": f"{log.events:,} ({', '.join(f'{name} {count:,}' for name, count in log.types.items())})",
         "shoppers, items, moments": f"{log.shoppers:,}, {log.items:,}, {log.moments:,}",
         "from, to": "order only, no times" if log.order_only else f"{log.first}, {log.last}",
-        "cut-off": "each shopper's own" if log.order_only else str(card.facts["cutoff"]),
+        "cut-off": "the split's own" if log.order_only else str(card.facts["cutoff"]),
         "refused, duplicate, excluded rows": f"{log.quarantined:,}, {log.duplicates:,}, {log.excluded:,}",
         "fingerprint": log.fingerprint,
     }

@@ -53,7 +53,7 @@ def scores(
 def _cell(row: Row, key: str, *, best: float | None, interval: bool) -> str:
     if row.get(key) is None:
         return ""
-    text = f"**{row[key]:.4f}**" if row[key] == best else f"{row[key]:.4f}"
+    text = f"**{row[key]:.4f}**" if row[key] == best != 0 else f"{row[key]:.4f}"
     ends = row.get(f"{key}_interval") if interval else None
     return f"{text} ({ends[0]:.4f}–{ends[1]:.4f})" if ends else text
 

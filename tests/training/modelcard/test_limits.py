@@ -68,3 +68,4 @@ def test_literature_mode_comes_first_and_speaks_of_no_cut_off() -> None:
     said = limits.limits(card(log=replace(LOG, order_only=True)))
     assert said[0].startswith("**Literature mode.**")
     assert limits.statistics_move_on(card()) not in said
+    assert limits.cold_items(card()) not in said

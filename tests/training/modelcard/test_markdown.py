@@ -84,6 +84,18 @@ def test_metrics_without_parts_have_no_section_of_them() -> None:
     assert "Where it is good" not in page(card(metrics=metrics(rows={ANSWER_ROW: row(0.2)})))
 
 
+def test_nothing_is_the_best_of_nothing() -> None:
+    rows = {ANSWER_ROW: row(0.2, new_recall10=0.0), "Popular-7d": row(0.1, new_recall10=0.0)}
+    table = section(page(card(metrics=metrics(rows=rows))), "Evaluation")
+    assert "|the answer|**0.5000**|**0.4000**|0.0000|**0.0300**|" in table
+
+
+def test_literature_mode_has_no_dates() -> None:
+    data = section(page(card(log=replace(LOG, order_only=True))), "Data and licence")
+    assert "|from, to|order only, no times|" in data
+    assert "|cut-off|the split's own|" in data
+
+
 def test_data_licence_and_cost_are_named() -> None:
     text = page(card())
     data = section(text, "Data and licence")
