@@ -48,6 +48,15 @@ def test_the_table_made_anew_is_that_of_the_training(evaluation: Evaluation, tin
         assert row.slices == pytest.approx(stored[name]["slices"], abs=1e-6)
 
 
+def test_every_mandatory_row_stands_beside_ours(evaluation: Evaluation) -> None:
+    baselines = {
+        *("Popular-7d", "co-visits, same basket", "co-visits, next basket", "VMIS-kNN"),
+        *("buy-again, frequency", "buy-again, half-life 90d", "user-kNN"),
+    }
+    ours = {ANSWER_ROW, ENCODER_ROW}
+    assert evaluation.rows.keys() == baselines | ours | {AGAINST + name for name in ours}
+
+
 def test_a_bundle_is_no_better_than_itself(evaluation: Evaluation) -> None:
     assert evaluation.rows[AGAINST + ANSWER_ROW].ndcg10 == evaluation.rows[ANSWER_ROW].ndcg10
     for row in (ANSWER_ROW, ENCODER_ROW):
