@@ -34,7 +34,6 @@ from training.recipe import Recipe
 from training.start import Start
 
 _LEAF = 3
-_VALIDATION_CASES = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +134,7 @@ class Dataset:
             start=start,
         )
 
-    def training_stream(
-        self, labels: Labels = Labels(()), *, to_test: bool = False
-    ) -> tuple[TokenStream, np.ndarray]:
+    def training_stream(self, labels: Labels = Labels(()), *, to_test: bool = False) -> tuple[TokenStream, np.ndarray]:
         """The tokens that the encoder may learn from, in mapped files, with `labels`, and the instant from which each
         sequence [S] is asked; with `to_test` the validation window's too. TrainingError where there is nothing."""
         learn = self.cut.count_until if to_test else self.cut.learn_until
@@ -175,8 +172,8 @@ class Dataset:
         """All of the log."""
         return Known(histories=self.histories.as_known_at(self.end), until=self.end)
 
-    def validation(self, seed: int, limit: int = _VALIDATION_CASES) -> list[Case]:
-        """A sample of the validation's moments, `limit` at most."""
+    def validation(self, limit: int | None, seed: int) -> list[Case]:
+        """The validation's moments, all or a sample of `limit` of them."""
         return self._cases(self.cut.validation_from, self.cut.test_from, limit, seed)
 
     def test(self, limit: int | None, seed: int) -> list[Case]:

@@ -61,7 +61,7 @@ def run(recipe: Recipe, console: Console) -> Path:
     tags = {**known["libraries"], **known["origin"], **flat(known["machine"], "machine.")}
     with tracker.run(recipe.data.name, flat(recipe.settings), tags), checkpoints(recipe, dataset) as stored:
         tracker.dataset(recipe.data.name, fingerprint=summary.fingerprint, counts=sizes(summary))
-        validation = dataset.validation(recipe.seed)
+        validation = dataset.validation(recipe.validation_queries, recipe.seed)
         test = dataset.test(recipe.evaluation_queries, recipe.seed)
         fitted, training = trained(recipe, dataset, validation, tracker, console, stored=stored)
         recommender = _assembled(fitted, recipe, dataset, known)

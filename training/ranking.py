@@ -33,7 +33,7 @@ def with_ranker(recommender: Recommender, dataset: Dataset, console: Console, *,
     ranker = recommender.ranker
     if ranker is None or EventType.PURCHASE not in dataset.wanted:
         return replace(recommender, ranker=None)
-    cases = [case for case in dataset.validation(seed, _CASES) if case.state.knowledge is Knowledge.KNOWN]
+    cases = [case for case in dataset.validation(_CASES, seed) if case.state.knowledge is Knowledge.KNOWN]
     cases = [case for case in cases if askable(case.state, recommender.features)]
     if len(cases) < _LEAST:
         console.print(f"no ranker: {len(cases)} moments of known shoppers, it takes {_LEAST}; the blend orders")

@@ -49,6 +49,7 @@ class Recipe:
     validation_days: int
     refit: bool
     exclude_seen: bool
+    validation_queries: int | None
     evaluation_queries: int | None
     start_from: str | None
     replay: float

@@ -96,13 +96,13 @@ class Way:
 
 def ways(champion: Path, epochs: int) -> list[Way]:
     """From nothing done to everything anew."""
-    bundle, few = str(champion), max(1, epochs // 2)
+    bundle = str(champion)
     return [
         Way("champion as it is", bundle, 0.0, 0),
-        Way(f"{few} epochs, replay 0", bundle, 0.0, few, HALF),
-        Way(f"{few} epochs, replay 0.2", bundle, 0.2, few, HALF),
-        Way(f"{few} epochs, replay 0.5", bundle, 0.5, few, HALF),
-        Way(f"from scratch, {epochs}", None, 0.0, epochs),
+        Way(f"{epochs} epochs, replay 0", bundle, 0.0, epochs, HALF),
+        Way(f"{epochs} epochs, replay 0.2", bundle, 0.2, epochs, HALF),
+        Way(f"{epochs} epochs, replay 0.5", bundle, 0.5, epochs, HALF),
+        Way(f"{epochs} epochs from scratch", None, 0.0, epochs),
     ]
 
 
@@ -115,7 +115,13 @@ def measured(way: Way, base: Recipe, known: frozenset[str], console: Console) ->
     steps = Steps()
     with checkpoints(recipe, dataset) as stored:
         encoder, training = trained(
-            recipe, dataset, dataset.validation(recipe.seed), tracker, console, stored=stored, watching=steps.around
+            recipe,
+            dataset,
+            dataset.validation(recipe.validation_queries, recipe.seed),
+            tracker,
+            console,
+            stored=stored,
+            watching=steps.around,
         )
     found = quality(encoder, recipe, dataset, known)
     return {"way": way.name, "steps": steps.taken, "train_s": training["train_s"], **found}

@@ -61,7 +61,7 @@ def poorly_blended(recommender: Recommender) -> Recommender:
 
 
 def questions(dataset: Dataset) -> list[Case]:
-    return [case for case in dataset.validation(1) if case.state.knowledge is Knowledge.KNOWN][:40]
+    return [case for case in dataset.validation(2_000, 1) if case.state.knowledge is Knowledge.KNOWN][:40]
 
 
 def slates(recommender: Recommender, cases: list[Case], *, with_encoder: bool = True) -> list[list[int]]:

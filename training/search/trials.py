@@ -149,7 +149,7 @@ class _Data:
             ):
                 start = Start.of(recipe.start_from, recipe.tracker(outputs=recipe.outputs), replay=recipe.replay)
                 dataset = Dataset.of(recipe, engine, start=start)
-            validation = dataset.validation(recipe.seed)
+            validation = dataset.validation(recipe.validation_queries, recipe.seed)
             if not validation:
                 raise TrainingError(
                     f"nothing is asked in the validation window, the last {recipe.validation_days} days before "
