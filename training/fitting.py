@@ -147,7 +147,7 @@ def _made(recipe: Recipe, dataset: Dataset, *, to_test: bool) -> tuple[Encoder, 
     taken = np.bincount(stream.item, minlength=dataset.catalogue.size)
     taken[0] = 0  # query tokens
     popularity = torch.from_numpy(taken).float()
+    encoder.prime(popularity)
     if start is not None:
         start.grow(encoder, features)
-    encoder.prime(popularity)
     return encoder, loader, popularity
