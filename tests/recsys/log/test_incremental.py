@@ -73,7 +73,7 @@ def bounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 @pytest.mark.usefixtures("bounds")
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(parts=PARTS, data=st.data())
 def test_parts_in_any_split_give_what_a_plain_sort_of_the_first_of_every_id_gives(
     parts: list[list[Row]], data: st.DataObject

@@ -175,7 +175,7 @@ FACTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=FACTS, range_events=st.sampled_from([1, 3, 1_000]))
 def test_every_question_knows_what_the_plain_definition_says(
     facts: list[Fact], range_events: int, tmp_path_factory: pytest.TempPathFactory
@@ -184,7 +184,7 @@ def test_every_question_knows_what_the_plain_definition_says(
     assert asked(gathered(folder, facts, range_events=range_events)) == plainly(facts)
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=FACTS, at=st.integers(0, 11))
 def test_everybody_as_known_at_an_instant_is_what_the_plain_definition_says(
     facts: list[Fact], at: int, tmp_path_factory: pytest.TempPathFactory
