@@ -98,7 +98,7 @@ def main() -> None:
     torch.set_num_threads(2)
     torch.manual_seed(0)
     trainer = SingleTrainer(epochs=2 if quick else 4, batch_tokens=6_400, context_tokens=10, device="cpu")
-    histories = sequences(150_000 if quick else 1_500_000)
+    histories = sequences(100_000 if quick else 1_500_000)
     loader = Loader.of(histories, FEATURES, batch_tokens=trainer.batch_tokens, context=trainer.context_tokens)
     encoder = SASRec(items=ITEMS, features=FEATURES, dim=DIM, blocks=2, heads=2, dropout=0.2, tower=Id(sparse=True))
     watch, began = Timed(), time.perf_counter()
