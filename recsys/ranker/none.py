@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from recsys.errors import ConfigError
 from recsys.ranker.facts import Retrieved
 from recsys.registry import registered
 from recsys.sequence.histories import Histories
@@ -25,7 +26,7 @@ class NoRanker:
 
     def chances(self, state: ShopperState, item: np.ndarray, gathered: Mapping[str, Candidates]) -> np.ndarray:
         """Nobody asks one that is not ready."""
-        raise NotImplementedError("there is no ranker; use the blend's scores")
+        raise ConfigError("ranker=none has no chances to tell; ask a ranker only while it is ready")
 
     def settings(self) -> dict[str, object]:
         """No settings."""
