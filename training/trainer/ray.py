@@ -11,9 +11,10 @@ https://docs.ray.io/en/latest/train/train.html.
 
 import logging
 import shutil
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from torch import nn
@@ -115,23 +116,22 @@ class RayTrainer(SingleTrainer):
         import ray
 
         mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            running = pool.submit(self._run, {"task": task, "shipment": ray.put(shipment), "mailbox": mailbox})
-            try:
-                while True:
-                    over = running.done()
-                    found = ray.get(mailbox.take.remote(_LISTEN_S))
-                    if found is None and over:
-                        break
-                    if found is not None:
-                        number, message = found
-                        answer = ear.hear(message)
-                        if number is not None:
-                            ray.get(mailbox.answer.remote(number, answer))
-            except BaseException:
-                ray.shutdown()  # the workers end, and with them the thread that waits for them
-                raise
-            _insist_ended_well(running, self.failures)
+        running = _beside(self._run, {"task": task, "shipment": ray.put(shipment), "mailbox": mailbox})
+        try:
+            while True:
+                over = running.done()
+                found = ray.get(mailbox.take.remote(_LISTEN_S))
+                if found is None and over:
+                    break
+                if found is not None:
+                    number, message = found
+                    answer = ear.hear(message)
+                    if number is not None:
+                        ray.get(mailbox.answer.remote(number, answer))
+        except BaseException:
+            ray.shutdown()  # the workers end; nobody waits for the thread that waited for them
+            raise
+        _insist_ended_well(running, self.failures)
 
     def _run(self, config: dict[str, Any]) -> None:
         """The workers from start to end, and again where one died."""
@@ -158,6 +158,21 @@ class RayTrainer(SingleTrainer):
             trainer.fit()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(waiting: Callable[[dict[str, Any]], None], config: dict[str, Any]) -> "Future[None]":
+    """Do it in a thread that holds up no end of this process: a wait for Ray may outlast Ray's own end."""
+    running: Future[None] = Future()
+
+    def do() -> None:
+        try:
+            waiting(config)
+            running.set_result(None)
+        except BaseException as error:  # noqa: BLE001  # handed on to who asks for the result
+            running.set_exception(error)
+
+    Thread(target=do, daemon=True).start()
+    return running
 
 
 def _insist_ended_well(running: "Future[None]", failures: int) -> None:
