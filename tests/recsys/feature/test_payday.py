@@ -58,6 +58,17 @@ def test_a_payday_on_the_31st_falls_on_the_last_day_of_short_months(at: date, da
     assert found == expected == 1 + np.searchsorted(payday.SINCE_BORDERS, days_since, side="right")
 
 
+@pytest.mark.parametrize(
+    ("at", "days_since"),
+    [(date(2024, 1, 24), 1), (date(2024, 1, 31), 8), (date(2024, 2, 2), 10), (date(2024, 2, 9), 17)],
+)
+def test_a_payday_of_the_month_before_is_as_long_ago_as_the_calendar_says(at: date, days_since: int) -> None:
+    spent = [(d, 900 if 23 <= d.day <= 27 else 100) for d in days_of(date(2023, 1, 1), 365)]
+    cycle, phase, found = asked(spent, at)
+    assert (cycle, phase) == (MONTH, 22), "the 23rd, phases from 0"
+    assert found == 1 + np.searchsorted(payday.SINCE_BORDERS, days_since, side="right")
+
+
 def test_every_second_friday_is_a_fortnightly_rhythm_and_every_friday_is_none() -> None:
     fridays = [d for d in days_of(date(2024, 1, 5), 180) if d.weekday() == 4]
     every_second = [(d, 500 if number % 2 == 0 else 100) for number, d in enumerate(fridays)]
@@ -130,7 +141,7 @@ def by_definition(spent: list[tuple[int, int]], at_day: int) -> int:
 
 
 SHOPPERS = st.lists(
-    st.tuples(st.integers(19_000, 19_060), st.integers(2, 9), st.lists(st.integers(0, 9), min_size=1, max_size=40)),
+    st.tuples(st.integers(19_000, 19_060), st.integers(2, 9), st.lists(st.integers(0, 9), min_size=1, max_size=60)),
     min_size=1,
     max_size=3,
 )
