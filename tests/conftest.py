@@ -1,7 +1,11 @@
 """What all tests share."""
 
 import os
-from collections.abc import Generator
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; read when torch is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +23,14 @@ from training.train import assemble
 # No deadline per example: on a busy machine it would measure the neighbours.
 hypothesis.settings.register_profile("attune", deadline=None)
 hypothesis.settings.load_profile("attune")
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Under `pytest -n`, a file stays in one process, because its tests share what is slow to make; so do all tests of
+    serving, which share one server and look for what servers leave behind."""
+    for item in items:
+        file = item.path.relative_to(item.config.rootpath)
+        item.add_marker(pytest.mark.xdist_group("serving" if "serving" in file.parts else str(file)))
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

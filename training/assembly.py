@@ -12,9 +12,13 @@ from recsys.metric.ranking import list_ranks
 from recsys.recommender import Recommender
 from recsys.retrieval.blend import Blend, tune
 from recsys.retrieval.repurchase import Repurchase
-from recsys.state import Knowledge
 from training.dataset import Dataset, Known
 from training.recipe import Recipe
+
+_LEAST = 100
+"""Fewer moments teach no weights."""
+_MOST = 5_000
+"""A sample of so many is enough for a handful of weights."""
 
 
 def with_statistics(recommender: Recommender, recipe: Recipe, dataset: Dataset, known: Known) -> Recommender:
@@ -35,19 +39,39 @@ def with_statistics(recommender: Recommender, recipe: Recipe, dataset: Dataset, 
     return replace(recommender, policy=recipe.policy(repurchase=repurchase))
 
 
-def with_tuned_weights(recommender: Recommender, cases: Sequence[Case], console: Console) -> Recommender:
-    """Fit the weights of a known shopper to the validation cases, by NDCG@10 of the final slate.
+def with_tuned_weights(recommender: Recommender, cases: Sequence[Case], console: Console, *, seed: int) -> Recommender:
+    """Fit the blend's weights to the validation cases, by NDCG@10 of the final slate, state of knowledge by state.
 
-    Sources that never spoke there (views cannot, in a log of purchases) keep their prior weights.
+    A state of which there are fewer than `_LEAST` moments keeps its prior weights, and so does a source that never
+    spoke there (views cannot, in a log of purchases).
     """
-    known = [case for case in cases if case.state.knowledge is Knowledge.KNOWN]
-    weights = recommender.blend.weights.get(Knowledge.KNOWN, {})
-    if not known or not weights:
-        console.print("no known shopper to fit the blend to: it keeps its prior weights")
-        return recommender
+    for knowledge, prior in recommender.blend.weights.items():
+        asked = [case for case in cases if case.state.knowledge is knowledge]
+        if len(prior) < 2:
+            continue
+        if len(asked) < _LEAST:
+            console.print(f"blend, {knowledge} shoppers: {len(asked)} moments, it takes {_LEAST}; prior weights stay")
+            continue
+        chosen = np.random.default_rng(seed).permutation(len(asked))[:_MOST]
+        tuned, reached = _tuned(recommender, [asked[place] for place in np.sort(chosen)], prior)
+        shown = ", ".join(f"{name} {weight:.3g}" for name, weight in tuned.items())
+        console.print(f"blend, {knowledge} shoppers, fitted on validation (NDCG@10 {reached:.4f}): {shown}")
+        blend = recommender.blend
+        recommender = replace(
+            recommender, blend=Blend(blend.sources, {**blend.weights, knowledge: tuned}, blend.depth)
+        )
+    return recommender
+
+
+def _tuned(
+    recommender: Recommender, cases: Sequence[Case], prior: Mapping[str, float]
+) -> tuple[dict[str, float], float]:
+    """Weights fitted to `cases` of one state of knowledge, and the NDCG@10 that they reach."""
     blend, policy, rng = recommender.blend, recommender.policy, np.random.default_rng(0)
-    found = recommender.retrieve([case.state for case in known])
-    gathered = [blend.gather(case.state, encoder) for case, encoder in zip(known, found, strict=True)]
+    gathered = [
+        blend.gather(case.state, encoder)
+        for case, encoder in zip(cases, recommender.retrieve([case.state for case in cases]), strict=True)
+    ]
 
     def quality(weights: Mapping[str, float]) -> float:
         def rank(cases: Sequence[Case]) -> list[np.ndarray]:
@@ -58,10 +82,7 @@ def with_tuned_weights(recommender: Recommender, cases: Sequence[Case], console:
                 ranks.append(list_ranks(mixed.item[choice.place], case.target))
             return ranks
 
-        return evaluate(known, rank, draws=0).ndcg10
+        return evaluate(cases, rank, draws=0).ndcg10
 
     spoke = {name for candidates in gathered for name in candidates}
-    tuned, reached = tune(weights, quality, free=[name for name in weights if name in spoke])
-    shown = ", ".join(f"{name} {weight:.3g}" for name, weight in tuned.items())
-    console.print(f"blend for known shoppers, fitted on validation (NDCG@10 {reached:.4f}): {shown}")
-    return replace(recommender, blend=Blend(blend.sources, {**blend.weights, Knowledge.KNOWN: tuned}, blend.depth))
+    return tune(prior, quality, free=[name for name in prior if name in spoke])

@@ -67,7 +67,7 @@ def run(recipe: Recipe, console: Console) -> Path:
         recommender = _assembled(fitted, recipe, dataset, known)
         with console.status("fitting the blend on the validation window ..."):
             recommender = with_statistics(recommender, recipe, dataset, dataset.before_validation())
-            recommender = with_tuned_weights(recommender, validation, console)
+            recommender = with_tuned_weights(recommender, validation, console, seed=recipe.seed)
             recommender = with_ranker(recommender, dataset, console, seed=recipe.seed)
             calibrate(recommender, recipe, dataset)
         if recipe.refit:
