@@ -25,6 +25,7 @@ hypothesis.settings.register_profile("attune", deadline=None)
 hypothesis.settings.load_profile("attune")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Under `pytest -n`, a file stays in one process, because its tests share what is slow to make; so do all tests of
     serving, which share one server and look for what servers leave behind."""

@@ -57,9 +57,7 @@ def with_tuned_weights(recommender: Recommender, cases: Sequence[Case], console:
         shown = ", ".join(f"{name} {weight:.3g}" for name, weight in tuned.items())
         console.print(f"blend, {knowledge} shoppers, fitted on validation (NDCG@10 {reached:.4f}): {shown}")
         blend = recommender.blend
-        recommender = replace(
-            recommender, blend=Blend(blend.sources, {**blend.weights, knowledge: tuned}, blend.depth)
-        )
+        recommender = replace(recommender, blend=Blend(blend.sources, {**blend.weights, knowledge: tuned}, blend.depth))
     return recommender
 
 

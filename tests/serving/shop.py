@@ -1,5 +1,6 @@
 """A made-up shop for tests: a small catalogue and a recommender simple enough to work out by hand."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -43,7 +44,8 @@ def small_catalogue(categories: int = 3, each: int = 10) -> Catalogue:
 class CategoryCounter:
     """Recommends the category seen most often, in order of item number; never what is in the basket or excluded.
 
-    `encoder_works` and `anything_works` are switches for what goes wrong; `batches` remembers the size of each call.
+    `encoder_works` and `anything_works` are switches for what goes wrong, each call takes `takes_s` seconds more, and
+    `batches` remembers its size.
     """
 
     model_version = "test-1"
@@ -54,6 +56,7 @@ class CategoryCounter:
         self.coding = Coding(self.catalogue)
         self.encoder_works = True
         self.anything_works = True
+        self.takes_s = 0.0
         self.batches: list[int] = []
         self._category, self._names = self.catalogue.categories(1)
 
@@ -67,6 +70,7 @@ class CategoryCounter:
     ) -> list[Slate]:
         """One slate per state; raises RuntimeError where the switches say so."""
         self.batches.append(len(states))
+        time.sleep(self.takes_s)
         if not self.anything_works or (with_encoder and not self.encoder_works):
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         return [self._slate(state, count) for state, count in zip(states, counts, strict=True)]
