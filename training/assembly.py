@@ -12,6 +12,7 @@ from recsys.metric.ranking import list_ranks
 from recsys.recommender import Recommender
 from recsys.retrieval.blend import Blend, tune
 from recsys.retrieval.repurchase import Repurchase
+from recsys.state import Knowledge
 from training.dataset import Dataset, Known
 from training.recipe import Recipe
 
@@ -45,7 +46,8 @@ def with_tuned_weights(recommender: Recommender, cases: Sequence[Case], console:
     A state of which there are fewer than `_LEAST` moments keeps its prior weights, and so does a source that never
     spoke there (views cannot, in a log of purchases).
     """
-    for knowledge, prior in recommender.blend.weights.items():
+    for knowledge in Knowledge:
+        prior = recommender.blend.weights.get(knowledge, {})
         asked = [case for case in cases if case.state.knowledge is knowledge]
         if len(prior) < 2:
             continue

@@ -1,6 +1,12 @@
-"""Fits a small network to lists of candidates of which some were taken."""
+"""Fits small networks to lists of candidates of which some were taken; together they order better than one does.
 
+Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation using deep ensembles" (NeurIPS 2017):
+the networks see the same lists and differ in where they start.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -31,12 +37,13 @@ class Lists:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """Layers that take facts to a score; the first reads (facts - mean) / scale, cut at plus and minus `FAR`.
+class Networks:
+    """M networks of layers that take facts to a score; the first reads (facts - mean) / scale, cut at plus and minus
+    `FAR`.
 
     Attributes:
         mean, scale: of the facts [F] float32.
-        weight, bias: of each layer, [in, out] and [out] float32; between layers what is negative becomes 0.
+        weight, bias: of each layer, [M, in, out] and [M, 1, out] float32; between layers what is negative becomes 0.
     """
 
     mean: np.ndarray
@@ -45,31 +52,32 @@ class Network:
     bias: tuple[np.ndarray, ...]
 
     def __call__(self, facts: np.ndarray) -> np.ndarray:
-        """Scores [N] of `facts` [N, F]."""
+        """Scores [N] of `facts` [N, F]: the mean of what the networks say."""
         hidden = np.clip((facts - self.mean) / self.scale, -FAR, FAR)
         for number, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True)):
             hidden = (np.maximum(hidden, 0) if number else hidden) @ weight + bias
-        score: np.ndarray = hidden[:, 0]
+        score: np.ndarray = hidden[:, :, 0].mean(0)
         return score
 
 
 def fitted(
     lists: Lists,
     *,
+    networks: int,
     hidden: int,
     epochs: int,
     rate: float,
     explore: float,
     generator: torch.Generator,
     batch: int = 32,
-) -> Network:
-    """A network of two hidden layers, fitted listwise: the log-chance of what was taken under a softmax over the list
+) -> Networks:
+    """Networks of two hidden layers, fitted listwise: the log-chance of what was taken under a softmax over the list
     (Cao et al., "Learning to rank", ICML 2007; Bruch et al., "An analysis of the softmax cost function for learning to
     rank", ICTIR 2019), and `explore` times the same among what is new to the shopper, which repeats would drown."""
     mean = lists.facts.mean(0)
     scale = lists.facts.std(0) + 1e-2
-    layers = _layers(lists.facts.shape[1], hidden, generator)
-    optimizer = torch.optim.AdamW(layers.parameters(), lr=rate, weight_decay=1e-4)
+    layers = _Layers([lists.facts.shape[1], hidden, hidden, 1], networks, generator)
+    optimizer = torch.optim.AdamW(layers.parameters(), lr=rate, weight_decay=1e-4, fused=True)
     steps = epochs * -(-len(lists) // batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(1 - step / steps, 0.0))
     for _ in range(epochs):
@@ -80,12 +88,11 @@ def fitted(
             torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
-    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
-    return Network(
+    return Networks(
         mean,
         scale,
-        tuple(layer.weight.detach().numpy().T.copy() for layer in linear),
-        tuple(layer.bias.detach().numpy().copy() for layer in linear),
+        tuple(weight.detach().numpy().copy() for weight in layers.weight),
+        tuple(bias.detach().numpy().copy() for bias in layers.bias),
     )
 
 
@@ -114,19 +121,26 @@ def calibration(score: Tensor, taken: Tensor, steps: int = 25) -> tuple[float, f
     return max(float(line[0]), 1e-3), float(line[1])
 
 
-def _layers(facts: int, hidden: int, generator: torch.Generator) -> nn.Sequential:
-    layers = nn.Sequential(
-        nn.Linear(facts, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)
-    )
-    for layer in layers:
-        if isinstance(layer, nn.Linear):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
-            nn.init.zeros_(layer.bias)
-    return layers
+class _Layers(nn.Module):
+    """The networks side by side, facts [R, F] -> scores [M, R]."""
+
+    def __init__(self, widths: Sequence[int], networks: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.ParameterList(), nn.ParameterList()
+        for wide, narrow in pairwise(widths):
+            start = torch.randn(networks, wide, narrow, generator=generator) * (2 / wide) ** 0.5  # He et al., 2015
+            self.weight.append(start)
+            self.bias.append(torch.zeros(networks, 1, narrow))
+
+    def forward(self, facts: Tensor) -> Tensor:
+        hidden = facts.expand(len(self.weight[0]), -1, -1)
+        for number, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True)):
+            hidden = torch.baddbmm(bias, hidden.relu() if number else hidden, weight)
+        return hidden[:, :, 0]
 
 
 def _loss(
-    layers: nn.Sequential, lists: Lists, chosen: np.ndarray, moments: tuple[np.ndarray, np.ndarray], explore: float
+    layers: _Layers, lists: Lists, chosen: np.ndarray, moments: tuple[np.ndarray, np.ndarray], explore: float
 ) -> Tensor:
     size = np.diff(lists.start)[chosen]
     rows = np.concatenate([np.arange(lists.start[q], lists.start[q + 1]) for q in chosen.tolist()])
@@ -134,6 +148,13 @@ def _loss(
     taken = torch.from_numpy(lists.taken[rows]).float()
     new = torch.from_numpy(lists.new[rows])
     mean, scale = moments
-    score = layers(torch.from_numpy((lists.facts[rows] - mean) / scale).clamp(-FAR, FAR))[:, 0]
-    loss = listwise(score, taken, owner, len(chosen))
-    return loss + explore * listwise(score[new], taken[new], owner[new], len(chosen)) if explore else loss
+    score = layers(torch.from_numpy((lists.facts[rows] - mean) / scale).clamp(-FAR, FAR))
+    loss = _together(score, taken, owner, len(chosen))
+    return loss + explore * _together(score[:, new], taken[new], owner[new], len(chosen)) if explore else loss
+
+
+def _together(score: Tensor, taken: Tensor, owner: Tensor, lists: int) -> Tensor:
+    """The mean listwise loss of all networks; `score` [M, R], as if each had lists of its own."""
+    count = len(score)
+    own = owner + lists * torch.arange(count)[:, None]
+    return listwise(score.flatten(), taken.repeat(count), own.flatten(), count * lists)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from recsys.ranker.facts import CrowdFacts, Retrieved, facts_of, width
-from recsys.ranker.fitting import Lists, Network, calibration, fitted
+from recsys.ranker.fitting import Lists, Networks, calibration, fitted
 from recsys.registry import registered
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates
@@ -18,18 +18,19 @@ _LAYERS = 3
 
 @registered
 class Listwise:
-    """A small network over the facts of (shopper, candidate, instant), calibrated to chances.
+    """A few small networks over the facts of (shopper, candidate, instant), their mean calibrated to chances.
 
     Args:
+        networks: how many; M.
         hidden: width of both layers.
         epochs: how often it sees every question.
         rate: the first step size; it falls to nothing.
         explore: weight of the order among what is new to the shopper, beside the order of all.
         kept: share of the candidates not taken that it is fitted to.
-        seed: of the network's start, the order of the questions and the candidates kept.
+        seed: of the networks' start, the order of the questions and the candidates kept.
         sources: the sources whose scores it reads, in order.
-        learnt: facts of the crowd (`CrowdFacts`, names begin with crowd_), and the network: mean and scale [F],
-            weight0, bias0 and so on.
+        learnt: facts of the crowd (`CrowdFacts`, names begin with crowd_), and the networks: mean and scale [F],
+            weight0 [M, F, hidden], bias0 [M, 1, hidden] and so on.
     """
 
     name = "listwise"
@@ -37,6 +38,7 @@ class Listwise:
     def __init__(
         self,
         *,
+        networks: int = 4,
         hidden: int = 32,
         epochs: int = 6,
         rate: float = 3e-3,
@@ -46,6 +48,7 @@ class Listwise:
         sources: Sequence[str] = (),
         **learnt: np.ndarray,
     ) -> None:
+        self.networks = networks
         self.hidden = hidden
         self.epochs = epochs
         self.rate = rate
@@ -54,7 +57,7 @@ class Listwise:
         self.seed = seed
         self.sources = tuple(sources)
         self._crowd: CrowdFacts | None = None
-        self._network: Network | None = None
+        self._network: Networks | None = None
         if learnt:
             self._restore(learnt)
 
@@ -78,14 +81,15 @@ class Listwise:
             return
         generator = torch.Generator().manual_seed(self.seed)
         network = fitted(
-            lists, hidden=self.hidden, epochs=self.epochs, rate=self.rate, explore=self.explore, generator=generator
-        )
+            lists, networks=self.networks, hidden=self.hidden, epochs=self.epochs, rate=self.rate, explore=self.explore,
+            generator=generator,
+        )  # fmt: skip
         score = torch.from_numpy(network(lists.facts))
         slope, shift = calibration(score, torch.from_numpy(lists.taken).float())
         shift += float(np.log(self.kept))  # of the others only so many were looked at
         weight, bias = list(network.weight), list(network.bias)
         weight[-1], bias[-1] = slope * weight[-1], (slope * bias[-1] + shift).astype(np.float32)
-        self._network = Network(network.mean, network.scale, tuple(weight), tuple(bias))
+        self._network = Networks(network.mean, network.scale, tuple(weight), tuple(bias))
 
     def chances(self, state: ShopperState, item: np.ndarray, gathered: Mapping[str, Candidates]) -> np.ndarray:
         """Of each candidate `item` [N], ascending, the chance to be taken in the next moment [N] float32; `gathered` is
@@ -99,6 +103,7 @@ class Listwise:
     def settings(self) -> dict[str, object]:
         """Constructor arguments, for the bundle."""
         return {
+            "networks": self.networks,
             "hidden": self.hidden,
             "epochs": self.epochs,
             "rate": self.rate,
@@ -124,7 +129,7 @@ class Listwise:
             raise TypeError(f"Listwise does not know {sorted(strange)}; it takes mean, scale, {', '.join(layers)}")
         self._crowd = CrowdFacts(**crowd)
         if "mean" in learnt:
-            self._network = Network(
+            self._network = Networks(
                 learnt["mean"],
                 learnt["scale"],
                 tuple(learnt[f"weight{number}"] for number in range(_LAYERS)),

@@ -32,7 +32,7 @@ def poor(tiny_recipe: Recipe, tiny_bundle: Path, dataset: Dataset) -> Recommende
     )
     blend = fresh.blend
     weights = {
-        knowledge: {name: 1.0 if name == "popular" else 1e-3 for name in prior}
+        str(knowledge): {name: 1.0 if name == "popular" else 1e-3 for name in prior}  # as configuration names them
         for knowledge, prior in blend.weights.items()
     }
     return replace(fresh, blend=Blend(blend.sources, weights, blend.depth))

@@ -54,7 +54,13 @@ def lists(questions: int, *, seed: int = 0) -> Lists:
 def order(seed: int = 0, explore: float = 1.0) -> tuple[float, float]:
     """Share of unseen questions in which the best of the old, and the best of the new, was taken or would be."""
     network = fitted(
-        lists(300), hidden=8, epochs=8, rate=0.03, explore=explore, generator=torch.Generator().manual_seed(seed)
+        lists(300),
+        networks=2,
+        hidden=8,
+        epochs=8,
+        rate=0.03,
+        explore=explore,
+        generator=torch.Generator().manual_seed(seed),
     )
     unseen = lists(300, seed=1)
     score = network(unseen.facts).reshape(-1, 4)
@@ -71,7 +77,15 @@ def test_the_network_finds_the_order_of_what_comes_again_and_of_what_is_new() ->
 
 def test_the_same_generator_gives_the_same_network() -> None:
     one, two = (
-        fitted(lists(40), hidden=4, epochs=2, rate=0.01, explore=0.0, generator=torch.Generator().manual_seed(3))
+        fitted(
+            lists(40),
+            networks=2,
+            hidden=4,
+            epochs=2,
+            rate=0.01,
+            explore=0.0,
+            generator=torch.Generator().manual_seed(3),
+        )
         for _ in range(2)
     )
     for ours, theirs in zip((*one.weight, *one.bias), (*two.weight, *two.bias), strict=True):
