@@ -13,6 +13,7 @@ import numpy as np
 from recsys.clock import DAY, HOUR
 from recsys.event import EventType
 from recsys.ranker.taken import Taken
+from recsys.retrieval.distinct import distinct
 from recsys.retrieval.repurchase import category_intervals
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates
@@ -157,6 +158,6 @@ def _category_shares(bought: Histories, category: np.ndarray) -> np.ndarray:
     count = int(category.max(initial=0)) + 1
     fresh = np.zeros(len(bought.events), np.int64)
     fresh[bought.moments()] = 1
-    parts = np.unique(np.cumsum(fresh) * count + category[bought.events.item]) % count
+    parts = distinct(np.cumsum(fresh) * count + category[bought.events.item]) % count
     share: np.ndarray = np.bincount(parts, minlength=count) / max(int(fresh.sum()), 1)
     return share

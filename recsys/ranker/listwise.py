@@ -8,6 +8,7 @@ import torch
 from recsys.ranker.facts import CrowdFacts, Retrieved, facts_of, width
 from recsys.ranker.fitting import Lists, Networks, calibration, fitted
 from recsys.registry import registered
+from recsys.retrieval.distinct import distinct
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates
 from recsys.state import ShopperState
@@ -143,7 +144,7 @@ class Listwise:
         rng = np.random.default_rng(self.seed)
         facts, taken, new = [np.empty((0, width(self.sources)), np.float32)], [np.empty(0, bool)], [np.empty(0, bool)]
         for question in questions:
-            item = np.unique(np.concatenate([np.empty(0, np.int64), *(c.item for c in question.gathered.values())]))
+            item = distinct(np.concatenate([np.empty(0, np.int64), *(c.item for c in question.gathered.values())]))
             item = item[~np.isin(item, list(question.state.exclude))]
             was_taken = np.isin(item, question.target)
             kept = np.flatnonzero(was_taken | (rng.random(len(item)) < self.kept))

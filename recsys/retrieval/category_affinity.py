@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys.clock import DAY
 from recsys.registry import registered
+from recsys.retrieval.distinct import distinct
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
@@ -57,7 +58,7 @@ class CategoryAffinity:
         count = int(category.max(initial=0)) + 1
         moment = np.zeros(len(known.events), np.int64)
         moment[known.moments()] = 1
-        parts = np.unique(np.cumsum(moment) * count + category[known.events.item]) % count
+        parts = distinct(np.cumsum(moment) * count + category[known.events.item]) % count
         recent = known.events.item[known.events.time >= until - self.days * DAY]
         taken = np.bincount(recent, minlength=items)
         item = np.flatnonzero((taken > 0) & (category > 0))
@@ -111,7 +112,7 @@ class CategoryAffinity:
         moment = np.cumsum(np.diff(seen.time, prepend=seen.time[0]) != 0)
         first = np.flatnonzero(np.diff(moment, prepend=-1))
         weight = 0.5 ** ((state.context.at - seen.time[first]) / (self.half_life_days * DAY))
-        pair = np.unique(moment * len(crowd) + self._learnt["category"][seen.item])
+        pair = distinct(moment * len(crowd) + self._learnt["category"][seen.item])
         own = np.bincount(pair % len(crowd), weight[pair // len(crowd)], minlength=len(crowd))
         chance: np.ndarray = (own + self.prior_moments * crowd) / (weight.sum() + self.prior_moments)
         return chance

@@ -15,6 +15,7 @@ import numpy as np
 
 from recsys.clock import DAY
 from recsys.registry import registered
+from recsys.retrieval.distinct import distinct
 from recsys.retrieval.spans import rows_of_spans
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
@@ -171,8 +172,7 @@ def _shares(owner: np.ndarray, events: History, half_life_days: float, most: int
     weight = 0.5 ** (age_days / half_life_days)
     total = np.bincount(whose, weight)
     items = int(events.item.max(initial=0)) + 1
-    pairs = np.sort((np.cumsum(fresh) - 1) * items + events.item)
-    moment, item = np.divmod(pairs[np.diff(pairs, prepend=-1) != 0], items)  # np.unique hashes, many times slower
+    moment, item = np.divmod(distinct((np.cumsum(fresh) - 1) * items + events.item), items)
     pair, number = np.unique(whose[moment] * items + item, return_inverse=True)
     by, item = np.divmod(pair, items)
     share = np.bincount(number, weight[moment], minlength=len(pair)) / total[by]

@@ -17,6 +17,7 @@ a second apart, and a shopper's whole sequence is one session.
 import numpy as np
 
 from recsys.registry import registered
+from recsys.retrieval.distinct import distinct
 from recsys.retrieval.spans import rows_of_spans
 from recsys.sequence.histories import Histories
 from recsys.sequence.sessions import sessions
@@ -75,7 +76,7 @@ class VMISKNN:
         order = np.lexsort((-session, item))
         place = np.arange(len(item)) - (np.cumsum(support) - support)[item[order]]
         kept = order[place < self.latest]
-        held = np.unique(session[kept])
+        held = distinct(session[kept])
         inside = np.isin(session, held, assume_unique=False)
         self._learnt = {
             "session_start": np.concatenate([[0], np.cumsum(size[np.searchsorted(number, held)])]).astype(np.int64),
