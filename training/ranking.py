@@ -11,7 +11,7 @@ from recsys.metric.evaluation import Case, evaluate
 from recsys.metric.ranking import list_ranks
 from recsys.ranker.facts import Retrieved
 from recsys.recommender import Recommender
-from recsys.retrieval.blend import Blended, ranked
+from recsys.retrieval.blend import ENCODER, Blended, ranked
 from recsys.sequence.question import askable
 from recsys.state import Knowledge
 from training.dataset import Dataset
@@ -30,8 +30,11 @@ def with_ranker(recommender: Recommender, dataset: Dataset, console: Console, *,
     One shopper in five only judges: where the blend orders their moments as well or better, there is no ranker. Nor is
     there one where nothing is ever bought, for it lives on what was bought before.
     """
-    ranker = recommender.ranker
+    ranker, weights = recommender.ranker, recommender.blend.weights.get(Knowledge.KNOWN, {})
     if ranker is None or EventType.PURCHASE not in dataset.wanted:
+        return replace(recommender, ranker=None)
+    if not weights.get(ENCODER):
+        console.print("no ranker: it orders where the encoder speaks, and retrieval.weights.known gives that no weight")
         return replace(recommender, ranker=None)
     cases = [case for case in dataset.validation(_CASES, seed) if case.state.knowledge is Knowledge.KNOWN]
     cases = [case for case in cases if askable(case.state, recommender.features)]
@@ -42,8 +45,8 @@ def with_ranker(recommender: Recommender, dataset: Dataset, console: Console, *,
     judges = np.array([case.shopper % _HELD_OUT == 0 for case in cases])
     ranker.fit([question for question, judge in zip(questions, judges, strict=True) if not judge])
     if not ranker.ready:
+        console.print("no ranker: none of the moments holds both what was taken and what was not; the blend orders")
         return replace(recommender, ranker=None)
-    weights = recommender.blend.weights[Knowledge.KNOWN]
 
     def blend(question: Retrieved) -> Blended:
         return recommender.blend.mix(question.gathered, weights)

@@ -34,11 +34,13 @@ def platt(logit: np.ndarray, outcome: np.ndarray) -> tuple[float, float]:
         chance = sigmoid(said)
         return float((softplus(said) - target * said).sum()), chance - target, chance * (1 - chance)
 
-    scale, shift = _fitted(np.asarray(logit, np.float64), at)
-    if scale >= _LEAST_SCALE:
-        return scale, shift
-    rate = float(target.mean())
-    return _LEAST_SCALE, float(np.log(rate / (1 - rate)) - _LEAST_SCALE * np.mean(logit))
+    given = np.asarray(logit, np.float64)
+    level, spread = float(given.mean()), float(given.std()) or 1.0
+    scale, shift = _fitted((given - level) / spread, at)  # far from zero, Newton's steps would lose their way
+    if scale < _LEAST_SCALE:
+        rate = float(target.mean())
+        scale, shift = _LEAST_SCALE, float(np.log(rate / (1 - rate)))
+    return scale / spread, shift - scale * level / spread
 
 
 def rates(log_rate: np.ndarray, exposure: np.ndarray, came: np.ndarray) -> tuple[float, float]:

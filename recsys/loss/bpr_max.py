@@ -41,6 +41,8 @@ class BPRMax:
     chunk_mib: float | None = None
 
     def __post_init__(self) -> None:
+        if self.negatives < 1:
+            raise ConfigError(f"loss.negatives is {self.negatives}; give at least 1, or take loss=full_softmax")
         if self.regularisation < 0:
             raise ConfigError(f"loss.regularisation is {self.regularisation}; give 0 (none) or more")
         if self.elu < 0:

@@ -39,6 +39,8 @@ class GBCE:
     chunk_mib: float | None = None
 
     def __post_init__(self) -> None:
+        if self.negatives < 1:
+            raise ConfigError(f"loss.negatives is {self.negatives}; give at least 1, or take loss=full_softmax")
         if not 0 <= self.calibration <= 1:
             raise ConfigError(f"loss.calibration is {self.calibration}; give 0 (plain) to 1 (calibrated)")
 

@@ -38,6 +38,8 @@ class SampledSoftmax:
     chunk_mib: float | None = None
 
     def __post_init__(self) -> None:
+        if self.negatives < 1:
+            raise ConfigError(f"loss.negatives is {self.negatives}; give at least 1, or take loss=full_softmax")
         if not 0 <= self.correction <= 1:
             raise ConfigError(f"loss.correction is {self.correction}; give 0 (none) to 1 (all of it)")
 

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.intent.calibrate import LEAST_OUTCOMES, platt
+
 FAR = 5.0
 """No fact stands further from its mean, in deviations: nothing is known about what such facts mean."""
 
@@ -109,16 +111,16 @@ def listwise(score: Tensor, taken: Tensor, owner: Tensor, lists: int) -> Tensor:
     return -mean.sum() / (hits > 0).sum().clamp(min=1)
 
 
-def calibration(score: Tensor, taken: Tensor, steps: int = 25) -> tuple[float, float]:
-    """Slope and shift of the logistic curve through (score, taken), by Newton's method (Platt, 1999)."""
-    design = torch.stack([score, torch.ones_like(score)], 1).double()
-    line = torch.tensor([1.0, -3.0], dtype=torch.float64)
-    for _ in range(steps):
-        chance = torch.sigmoid(design @ line)
-        gradient = design.T @ (chance - taken)
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-2 * torch.eye(2, dtype=torch.float64)
-        line = line - torch.linalg.solve(curvature, gradient)
-    return max(float(line[0]), 1e-3), float(line[1])
+def calibration(score: Tensor, taken: Tensor) -> tuple[float, float]:
+    """Slope and shift that turn scores [R], whose level means nothing, into chances of being taken [R] of 0 and 1.
+
+    `platt`'s, or where too few were taken or left a mere shift, to the share that was taken, smoothed.
+    """
+    outcome = taken.numpy() > 0
+    yes, no = int(outcome.sum()), int((~outcome).sum())
+    if min(yes, no) >= LEAST_OUTCOMES:
+        return platt(score.numpy(), outcome)
+    return 1.0, float(np.log((yes + 1) / (no + 1)) - score.double().mean())
 
 
 class _Layers(nn.Module):

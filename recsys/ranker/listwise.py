@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from recsys.errors import ConfigError
 from recsys.ranker.facts import CrowdFacts, Retrieved, facts_of, width
 from recsys.ranker.fitting import Lists, Networks, calibration, fitted
 from recsys.registry import registered
@@ -49,6 +50,15 @@ class Listwise:
         sources: Sequence[str] = (),
         **learnt: np.ndarray,
     ) -> None:
+        least = {"networks": networks, "hidden": hidden, "epochs": epochs}
+        for setting, value in least.items():
+            if value < 1:
+                raise ConfigError(f"ranker.{setting} is {value}; give at least 1")
+        if not 0 < kept <= 1 or rate <= 0 or explore < 0:
+            raise ConfigError(
+                f"ranker.kept={kept}, ranker.rate={rate}, ranker.explore={explore}; give a share above 0 and up to 1, "
+                "a number above 0, and 0 or more"
+            )
         self.networks = networks
         self.hidden = hidden
         self.epochs = epochs

@@ -39,7 +39,8 @@ class UserKNN:
 
     Args:
         neighbours: how many shoppers answer.
-        own: weight of the shopper's own shares beside the neighbours'; 0 leaves them out.
+        own: weight of the shopper's own shares beside the neighbours'. A shopper whom the index holds is among the
+            neighbours too, so that own items are proposed even with 0.
         half_life_days: age at which a moment counts half.
         shoppers: how many are remembered, those last seen.
         items_per_shopper: how many items describe a shopper, those of the largest shares.

@@ -24,7 +24,7 @@ class IdAndContent:
     """Own vector plus content vector; an item that training never saw has its content's alone.
 
     Args:
-        id_dropout: share of items whose own vector is left out of a batch.
+        id_dropout: how often, in training, an item's own vector is left out where it is read; drawn for every reading.
         std: spread of the own vectors at first.
         sparse: see `recsys/tower/id.py`.
     """

@@ -107,6 +107,18 @@ def test_there_is_none_where_nothing_is_bought_or_too_little_is_known(
     assert "no ranker: 0 moments of known shoppers" in out.getvalue()
 
 
+def test_there_is_none_where_the_encoder_has_no_weight_and_it_is_said(
+    recommender: Recommender, dataset: Dataset
+) -> None:
+    blend, out = recommender.blend, io.StringIO()
+    known = {**blend.weights[Knowledge.KNOWN], "encoder": 0.0}
+    without = {knowledge: weights for knowledge, weights in blend.weights.items() if knowledge != Knowledge.KNOWN}
+    for weights in (without, {**without, Knowledge.KNOWN: known}):
+        deaf = replace(recommender, blend=Blend(blend.sources, weights, blend.depth))
+        assert with_ranker(deaf, dataset, Console(file=out, width=200), seed=7).ranker is None
+    assert out.getvalue().count("no ranker: it orders where the encoder speaks") == 2
+
+
 def test_the_ranker_travels_in_the_bundle(recommender: Recommender, dataset: Dataset, tmp_path: Path) -> None:
     kept = with_ranker(poorly_blended(recommender), dataset, Console(quiet=True), seed=7)
     write_bundle(kept, tmp_path / "bundle", metrics={})

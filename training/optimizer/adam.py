@@ -25,7 +25,9 @@ class Adam:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        insist_rates(learning_rate=self.learning_rate, weight_decay=self.weight_decay)
+        insist_rates(
+            learning_rate=self.learning_rate, weight_decay=self.weight_decay, beta1=self.beta1, beta2=self.beta2
+        )
 
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
         """The optimiser of the module's parameters."""

@@ -44,12 +44,17 @@ def insist_dense(module: nn.Module, name: str) -> None:
         )
 
 
-def insist_rates(*, learning_rate: float, weight_decay: float) -> None:
-    """ConfigError where the settings that all optimisers share cannot work."""
+def insist_rates(
+    *, learning_rate: float, weight_decay: float, beta1: float | None = None, beta2: float | None = None
+) -> None:
+    """ConfigError where settings that optimisers share cannot work; None for what an optimiser has not."""
     if not 0 < learning_rate < float("inf"):
         raise ConfigError(f"optimizer.learning_rate is {learning_rate}; give a number above 0")
     if not 0 <= weight_decay < float("inf"):
         raise ConfigError(f"optimizer.weight_decay is {weight_decay}; give 0 or more")
+    for name, beta in (("beta1", beta1), ("beta2", beta2)):
+        if beta is not None and not 0 <= beta < 1:
+            raise ConfigError(f"optimizer.{name} is {beta}; give a memory from 0 (none) to below 1")
 
 
 def _owned(module: nn.Module) -> Iterator[tuple[nn.Module, nn.Parameter]]:

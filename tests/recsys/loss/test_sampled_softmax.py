@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from recsys.errors import ConfigError
+from recsys.loss.bpr_max import BPRMax
 from recsys.loss.full_softmax import FullSoftmax
+from recsys.loss.gbce import GBCE
 from recsys.loss.sampled_softmax import SampledSoftmax
 from recsys.sampler.mixed import MixedSampler
 from recsys.sampler.popularity import PopularitySampler
@@ -102,3 +104,9 @@ def test_a_query_whose_negatives_all_are_its_targets_costs_nothing_and_breaks_no
 def test_a_correction_beyond_the_whole_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"loss\.correction is 1\.5"):
         SampledSoftmax(correction=1.5)
+
+
+@pytest.mark.parametrize("loss", [SampledSoftmax, GBCE, BPRMax])
+def test_losses_that_need_negatives_refuse_to_have_none(loss: type[SampledSoftmax | GBCE | BPRMax]) -> None:
+    with pytest.raises(ConfigError, match=r"loss\.negatives is 0; give at least 1, or take loss=full_softmax"):
+        loss(negatives=0)

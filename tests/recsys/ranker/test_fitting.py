@@ -37,6 +37,24 @@ def test_the_calibrated_chance_of_all_is_the_share_that_was_taken() -> None:
     assert (slope, shift) == pytest.approx((2, -1), abs=0.1)
 
 
+@pytest.mark.parametrize("level", [-40.0, 0.0, 300.0])
+@pytest.mark.parametrize("spread", [0.1, 1.0, 30.0])
+def test_scores_of_any_level_and_spread_become_the_same_chances(level: float, spread: float) -> None:
+    rng = np.random.default_rng(0)
+    plain = rng.normal(size=20_000)
+    taken = torch.from_numpy((rng.random(20_000) < 1 / (1 + np.exp(-2 * plain))).astype(np.float64))
+    slope, shift = calibration(torch.from_numpy(level + spread * plain), taken)
+    assert slope * spread == pytest.approx(2, abs=0.1)
+    assert shift + slope * level == pytest.approx(0, abs=0.1)
+
+
+def test_where_little_was_taken_the_mean_chance_is_about_the_share_that_was() -> None:
+    score = torch.linspace(90, 110, 200)
+    slope, shift = calibration(score, torch.tensor([1.0] * 9 + [0.0] * 191))
+    assert slope == 1
+    assert shift == pytest.approx(math.log(10 / 192) - 100)
+
+
 def lists(questions: int, *, seed: int = 0) -> Lists:
     """Four candidates each; the largest first fact is taken, but among the new (the last two) the largest second."""
     rng = np.random.default_rng(seed)

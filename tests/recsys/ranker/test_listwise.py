@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recsys.clock import DAY
+from recsys.errors import ConfigError
 from recsys.event import EventType
 from recsys.ranker.facts import CrowdFacts, Retrieved, facts_of, width
 from recsys.ranker.listwise import Listwise
@@ -89,6 +90,15 @@ def test_it_is_ready_only_when_it_was_fitted_to_something() -> None:
         made.chances(state(at=1), np.array([1]), {})
     with pytest.raises(RuntimeError, match="call count first"):
         Listwise().fit([])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("networks", 0), ("hidden", 0), ("epochs", 0), ("kept", 0.0), ("rate", 0.0), ("explore", -1.0)],
+)
+def test_settings_that_cannot_work_are_refused_by_name(setting: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"ranker.{setting}"):
+        Listwise(**{setting: value})  # type: ignore[arg-type]
 
 
 def test_an_array_that_is_not_its_own_is_refused() -> None:

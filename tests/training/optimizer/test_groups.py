@@ -72,3 +72,10 @@ def test_sparse_gradients_are_refused_where_they_cannot_be_taken(optimizer: Adam
 def test_rates_below_zero_are_refused(made: type[Adam | AdamW | Adagrad | RowwiseAdam], setting: str) -> None:
     with pytest.raises(ConfigError, match=rf"optimizer\.{setting} is -1"):
         made(**{setting: -1.0})
+
+
+@pytest.mark.parametrize("made", [Adam, AdamW, RowwiseAdam])
+@pytest.mark.parametrize("setting", ["beta1", "beta2"])
+def test_a_memory_that_never_fades_is_refused(made: type[Adam | AdamW | RowwiseAdam], setting: str) -> None:
+    with pytest.raises(ConfigError, match=rf"optimizer\.{setting} is 1\.0; give a memory from 0"):
+        made(**{setting: 1.0})
