@@ -49,9 +49,7 @@ class Way:
         if not self.resident or loader.tokens.device == device:
             return loader
         columns = {field.name: getattr(loader.tokens, field.name) for field in fields(TokenTensors)}
-        features = {name: values.to(device) for name, values in columns.pop("features").items()}
-        moved = {name: values.to(device) for name, values in columns.items()}
-        return replace(loader, tokens=TokenTensors(**moved, features=features))
+        return replace(loader, tokens=TokenTensors(**{name: _on(device, held) for name, held in columns.items()}))
 
     def words(self) -> str:
         """For people."""
@@ -101,10 +99,12 @@ class Switches:
         """The first value of every switch: what is taken where measuring is not worth it."""
         return Way(**{name: values[0] for name, values in self.options(device).items()})
 
-    @property
-    def fixed(self) -> bool:
-        """Whether nothing is left to measure, whatever the device."""
-        return AUTO not in (self.precision, self.compile, self.resident)
+
+def _on(device: torch.device, held: Tensor | Mapping[str, Tensor]) -> Any:
+    """A column on the device, or all of those that have names of their own."""
+    if isinstance(held, Tensor):
+        return held.to(device)
+    return {name: column.to(device) for name, column in held.items()}
 
 
 def fastest(

@@ -1,5 +1,6 @@
 """How steps are computed, and how that is chosen."""
 
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from recsys.loss.sampled_softmax import SampledSoftmax
 from recsys.sampler.uniform import UniformSampler
+from recsys.sequence.batch import TokenTensors
 from tests.training.trainer.learning import ITEMS, Notes, encoder, loader
 from training.trainer.measure import LEAST_STEPS, chosen_way
 from training.trainer.way import Switches, Way, fastest
@@ -84,6 +86,22 @@ def test_nothing_is_measured_for_a_short_training_or_where_nothing_is_left_to_ch
     watch = Notes()
     assert measured(switches, steps=steps, watch=watch) == switches.plain(CPU)
     assert watch.said_ == []
+
+
+@pytest.mark.parametrize("names", [(), ("purchase", "wait_days")])
+def test_every_column_goes_to_the_device_the_labels_too_and_where_tokens_are_sent_none(names: tuple[str, ...]) -> None:
+    own, elsewhere = loader(), torch.device("meta")
+    labels = {name: torch.zeros(len(own.tokens.item)) for name in names}
+    own = replace(own, tokens=replace(own.tokens, labels=labels))
+    moved = Way(resident=True).placed(own, elsewhere).tokens
+    columns = {field.name: getattr(moved, field.name) for field in fields(TokenTensors)}
+    groups = {name: columns.pop(name) for name in ("features", "labels")}
+    assert {column.device for column in columns.values()} == {elsewhere}
+    assert {column.device for group in groups.values() for column in group.values()} == {elsewhere}
+    assert groups["labels"].keys() == labels.keys()
+    assert groups["features"].keys() == own.tokens.features.keys()
+    assert groups["features"], "there are some"
+    assert Way(resident=False).placed(own, elsewhere) is own
 
 
 @pytest.mark.slow
