@@ -13,7 +13,7 @@ import numpy as np
 from recsys.clock import DAY, HOUR
 from recsys.event import EventType
 from recsys.ranker.taken import Taken
-from recsys.retrieval.distinct import distinct
+from recsys.retrieval.category_affinity import category_shares
 from recsys.retrieval.repurchase import category_intervals
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates
@@ -79,7 +79,7 @@ class CrowdFacts:
         tried = np.bincount(item[first][recent[first]], minlength=items)
         total = np.bincount(category, weights=taken, minlength=int(category.max(initial=0)) + 1)[category]
         learnt = {
-            "crowd": _category_shares(bought, category),
+            "crowd": category_shares(bought, category),
             "repeat": np.log((repeats + 1) / (buyers + 5)),
             "popularity": np.log(taken + 0.5),
             "first_time": np.log(tried + 0.5),
@@ -151,13 +151,3 @@ def _said(item: np.ndarray, gathered: Mapping[str, Candidates], sources: Sequenc
             score[place[here]] = chance[here]
         said.append(np.log(score + 1e-5))
     return said
-
-
-def _category_shares(bought: Histories, category: np.ndarray) -> np.ndarray:
-    """Share of all moments that each category was part of [C]."""
-    count = int(category.max(initial=0)) + 1
-    fresh = np.zeros(len(bought.events), np.int64)
-    fresh[bought.moments()] = 1
-    parts = distinct(np.cumsum(fresh) * count + category[bought.events.item]) % count
-    share: np.ndarray = np.bincount(parts, minlength=count) / max(int(fresh.sum()), 1)
-    return share

@@ -55,10 +55,6 @@ class CategoryAffinity:
     def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
         """Count the events before `until`; `items` is V."""
         known = histories.before(until).interactions()
-        count = int(category.max(initial=0)) + 1
-        moment = np.zeros(len(known.events), np.int64)
-        moment[known.moments()] = 1
-        parts = distinct(np.cumsum(moment) * count + category[known.events.item]) % count
         recent = known.events.item[known.events.time >= until - self.days * DAY]
         taken = np.bincount(recent, minlength=items)
         item = np.flatnonzero((taken > 0) & (category > 0))
@@ -66,10 +62,10 @@ class CategoryAffinity:
         item = item[order]
         place = np.arange(len(item)) - np.searchsorted(category[item], category[item])
         item = item[place < self.most]
-        total = np.bincount(category, weights=taken, minlength=count)
+        total = np.bincount(category, weights=taken)
         self._learnt = {
             "category": category,
-            "crowd": (np.bincount(parts, minlength=count) / max(int(moment.sum()), 1)).astype(np.float32),
+            "crowd": category_shares(known, category).astype(np.float32),
             "item": item.astype(np.int64),
             "share": (taken[item] / np.maximum(total[category[item]], 1)).astype(np.float32),
         }
@@ -116,3 +112,13 @@ class CategoryAffinity:
         own = np.bincount(pair % len(crowd), weight[pair // len(crowd)], minlength=len(crowd))
         chance: np.ndarray = (own + self.prior_moments * crowd) / (weight.sum() + self.prior_moments)
         return chance
+
+
+def category_shares(known: Histories, category: np.ndarray) -> np.ndarray:
+    """Share of all moments that each category was part of [C]."""
+    count = int(category.max(initial=0)) + 1
+    fresh = np.zeros(len(known.events), np.int64)
+    fresh[known.moments()] = 1
+    parts = distinct(np.cumsum(fresh) * count + category[known.events.item]) % count
+    share: np.ndarray = np.bincount(parts, minlength=count) / max(int(fresh.sum()), 1)
+    return share
