@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from optuna import Trial
@@ -10,8 +11,13 @@ from recsys.errors import ConfigError
 
 Value = str | int | float | bool | None
 
-MEASURING = ("data", "engine", "outputs", "seed", "split", "target", "tracker", "validation_days", "hydra")
-"""Keys that say what is measured, or where: trials that differ in them could not be compared."""
+MEASURING = (
+    *("data", "engine", "exclude_seen", "experiment", "hydra", "outputs", "seed", "split", "start_from", "target"),
+    *("tracker", "validation_days", "validation_queries"),
+)
+"""Keys that say what is measured, from where or with what: trials that differ in them could not be compared."""
+UNTRIED = ("evaluation_queries", "index", "policy", "ranker", "refit", "register", "retrieval", "reuse")
+"""Keys of what comes after a trial, which validates the encoder alone: trials that differ in them would not differ."""
 _DIGITS = 3
 
 
@@ -71,14 +77,14 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Between:
-    """A number from `low` to `high`, both included; whole if both are. Others are rounded to three digits, so that the
-    command line which is shown in the end is exactly what was tried.
+    """A number from `low` to `high`, both included; whole if both are and the step is. Others are rounded to three
+    digits, so that the command line which is shown in the end is exactly what was tried.
 
     Args:
         key: of the setting, such as optimizer.learning_rate.
         low, high: the bounds.
         log: whether every doubling is as likely as every other.
-        step: values lie so far apart; not with `log`.
+        step: values lie so far apart, above 0; not with `log`.
         given: values of earlier dimensions without which this one plays no part.
     """
 
@@ -95,11 +101,14 @@ class Between:
                 f"search: {self.key} goes from {self.low} to {self.high} with log={self.log} and step={self.step}; low "
                 "must be below high and, with log, above 0 and without a step"
             )
+        if self.step is not None and not 0 < self.step < inf:
+            raise ConfigError(f"search: {self.key} has step={self.step}; give a number above 0, or none")
 
     def suggest(self, trial: Trial) -> Value:
         """A number in between."""
-        if isinstance(self.low, int) and isinstance(self.high, int):
-            return trial.suggest_int(self.key, self.low, self.high, log=self.log, step=int(self.step or 1))
+        step = 1 if self.step is None else self.step
+        if isinstance(self.low, int) and isinstance(self.high, int) and step == int(step):
+            return trial.suggest_int(self.key, self.low, self.high, log=self.log, step=int(step))
         drawn = trial.suggest_float(self.key, self.low, self.high, log=self.log, step=self.step)
         return float(f"{drawn:.{_DIGITS}g}")
 
@@ -126,11 +135,7 @@ class Space:
             key = dimension.key
             if key in known:
                 raise ConfigError(f"search: {key} is named twice; name each key once")
-            if key.partition(".")[0] in MEASURING:
-                raise ConfigError(
-                    f"search: {key} says what is measured, so trials that differ in it cannot be compared; give it on "
-                    f"the command line instead (the same goes for {', '.join(MEASURING)})"
-                )
+            _insist_comparable(key)
             for other, value in dimension.given.items():
                 if other not in known or not known[other].holds(value):
                     raise ConfigError(
@@ -168,6 +173,20 @@ class Space:
                     raise ConfigError(
                         f"{override} holds fast what the search varies ({dimension.key}); leave one of the two out"
                     )
+
+
+def _insist_comparable(key: str) -> None:
+    first = key_of(key).partition(".")[0]
+    if first in MEASURING:
+        raise ConfigError(
+            f"search: {key} says what is measured, so trials that differ in it cannot be compared; give it on the "
+            f"command line instead (the same goes for {', '.join(MEASURING)})"
+        )
+    if first in UNTRIED:
+        raise ConfigError(
+            f"search: {key} plays no part in a trial, which validates the encoder alone, so its values cannot be told "
+            f"apart; leave it out (the same goes for {', '.join(UNTRIED)})"
+        )
 
 
 def key_of(override: str) -> str:

@@ -68,6 +68,13 @@ def test_values_stand_on_the_command_line_as_hydra_reads_them() -> None:
         ([], "search.dimensions is empty"),
         ([OneOf(key="seed", values=[1, 2])], "seed says what is measured"),
         ([OneOf(key="data.cutoff", values=[1, 2])], "data.cutoff says what is measured"),
+        ([OneOf(key="exclude_seen", values=[True, False])], "exclude_seen says what is measured"),
+        ([OneOf(key="start_from", values=[None, "champion"])], "start_from says what is measured"),
+        ([OneOf(key="validation_queries", values=[100, 200])], "validation_queries says what is measured"),
+        ([OneOf(key="experiment", values=["beauty", "ml_1m"])], "experiment says what is measured"),
+        ([OneOf(key="++seed", values=[1, 2])], r"\+\+seed says what is measured"),
+        ([OneOf(key="ranker", values=["none", "listwise"])], "ranker plays no part in a trial"),
+        ([OneOf(key="refit", values=[True, False])], "refit plays no part in a trial"),
         ([OneOf(key="a", values=[1, 2]), Between(key="a", low=1, high=2)], "a is named twice"),
         ([OneOf(key="a", values=[1, 2], given={"b": 3})], "a goes with b=3, which no earlier dimension can be"),
         (
@@ -88,6 +95,23 @@ def test_dimensions_that_hold_nothing_are_refused() -> None:
         Between(key="a", low=2, high=1)
     with pytest.raises(ConfigError, match="with log, above 0"):
         Between(key="a", low=0, high=1, log=True)
+
+
+def test_whole_bounds_with_a_step_that_is_not_whole_give_numbers_in_between() -> None:
+    study = create_study()
+    dropout = Between(key="x", low=0, high=1, step=0.25)
+    drawn = {dropout.suggest(study.ask()) for _ in range(60)}
+    assert drawn == {0.0, 0.25, 0.5, 0.75, 1.0}
+    even = Between(key="n", low=2, high=6, step=2.0)
+    told = [even.suggest(study.ask()) for _ in range(40)]
+    assert set(told) == {2, 4, 6}
+    assert all(isinstance(number, int) for number in told), "a step of 2.0 is whole, too"
+
+
+@pytest.mark.parametrize("step", [0, 0.0, -1, -0.1, float("nan"), float("inf")])
+def test_a_step_that_leads_nowhere_is_refused(step: float) -> None:
+    with pytest.raises(ConfigError, match=rf"x has step={step}; give a number above 0, or none"):
+        Between(key="x", low=0, high=1, step=step)
 
 
 def test_what_is_held_fast_cannot_vary() -> None:
