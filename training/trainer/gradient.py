@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 
-def clip(parameters: Iterable[nn.Parameter], longest: float) -> Tensor:
+def clip(parameters: Iterable[nn.Parameter], longest: float | None) -> Tensor:
     """Shorten the gradients, taken as one vector, to the length `longest` if they are longer; their length before.
+    None leaves them as long as they are.
 
     As `torch.nn.utils.clip_grad_norm_`, to the bit, and for sparse gradients too: what they say of one row several
     times is summed first, so that the length is that of the gradient itself.
@@ -22,5 +23,6 @@ def clip(parameters: Iterable[nn.Parameter], longest: float) -> Tensor:
         else:
             values.append(parameter.grad)
     length = nn.utils.get_total_norm(values)
-    torch._foreach_mul_(values, (longest / (length + 1e-6)).clamp(max=1.0))
+    if longest is not None:
+        torch._foreach_mul_(values, (longest / (length + 1e-6)).clamp(max=1.0))
     return length

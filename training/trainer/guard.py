@@ -1,6 +1,7 @@
-"""Stops a training whose loss is no number or runs away, with the batch that did it kept for looking at."""
+"""Stops a training whose loss or gradient is no number or whose loss runs away, with the batch that did it kept."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from training.trainer.learner import Learner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """Looks at every loss.
+    """Looks at every loss and gradient before weights move by it.
 
     Args:
         folder: where a batch is kept.
@@ -30,21 +31,29 @@ class Guard:
     explosion: float | None
 
     def check(
-        self, loss: float, *, learner: Learner, windows: np.ndarray, batch: SequenceBatch, negatives: Negatives
+        self,
+        loss: float,
+        *,
+        gradient: float,
+        learner: Learner,
+        windows: np.ndarray,
+        batch: SequenceBatch,
+        negatives: Negatives,
     ) -> None:
-        """TrainingError, naming the kept batch, where `loss` is what no training comes back from.
+        """TrainingError, naming the kept batch, where no training comes back from `loss` or its `gradient`'s length.
 
-        `windows` [B] are the loader's numbers of the batch; the learner has not counted the step yet.
+        `windows` [B] are the loader's numbers of the batch; the learner has not taken the step yet.
         """
         progress, usual = learner.progress, learner.progress.usual_loss
         runs_away = None not in (self.explosion, usual) and loss > (self.explosion or 0.0) * (usual or 0.0) > 0
-        if abs(loss) < float("inf") and not runs_away:
+        if math.isfinite(loss) and math.isfinite(gradient) and not runs_away:
             return
         epoch, number = progress.epoch + 1, progress.taken + 1
         facts = {
             "epoch": epoch,
             "batch": number,
             "loss": repr(loss),
+            "gradient": repr(gradient),
             "recent_losses": progress.recent,
             "learning_rate": learner.rate,
             "weights_not_finite": [n for n, w in learner.module.named_parameters() if not bool(w.isfinite().all())],
@@ -52,8 +61,11 @@ class Guard:
         }
         kept = self._keep(f"batch-epoch{epoch}-step{number}", facts, batch, negatives)
         much = f", over trainer.explosion={self.explosion:g} times the usual {usual:.4g}" if runs_away else ""
+        what = f"the loss became {loss:.4g}"
+        if math.isfinite(loss) and not runs_away:
+            what = f"the gradient became {gradient:.4g} under a loss of {loss:.4g}"
         raise TrainingError(
-            f"the loss became {loss:.4g} in epoch {epoch}, batch {number}{much}; {kept}; "
+            f"{what} in epoch {epoch}, batch {number}{much}; {kept}; "
             f"lower optimizer.learning_rate (it was {learner.rate:.3g} there)"
         )
 
@@ -72,7 +84,8 @@ class Guard:
 def _tensors(batch: SequenceBatch, negatives: Negatives) -> dict[str, Tensor]:
     """Every tensor of the batch by name; copies, for some share memory."""
     plain = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    features = {f"features.{name}": values for name, values in batch.features.items()}
+    groups = {name: held for name, held in plain.items() if isinstance(held, Mapping)}
+    columns = {f"{name}.{own}": values for name, held in groups.items() for own, values in held.items()}
     drawn = {f"negatives.{field.name}": getattr(negatives, field.name) for field in fields(negatives)}
-    named = {**plain, **features, **drawn}
+    named = {**plain, **columns, **drawn}
     return {name: value.detach().cpu().clone() for name, value in named.items() if isinstance(value, Tensor)}

@@ -53,14 +53,17 @@ class Learner:
         """The learning rate now."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def step(self, value: Tensor, *, clip_norm: float | None) -> float:
-        """One update by the gradient of the loss `value`; the loss as a number."""
+    def differentiate(self, value: Tensor, *, clip_norm: float | None) -> tuple[float, float]:
+        """Find the gradient of the loss `value` and clip it; the loss, and how long the gradient was before."""
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(value)
-        if clip_norm is not None:
-            clip(self.module.parameters(), clip_norm)
+        length = clip(self.module.parameters(), clip_norm)
+        return float(value.detach()), float(length)
+
+    def step(self) -> None:
+        """One update by the gradient that was found; the schedule goes on."""
         self.optimizer.step()
-        return float(value.detach())
+        self.schedule.step()
 
     def settle(self) -> None:
         """Leave the module on the CPU, in eval mode, with the best weights."""

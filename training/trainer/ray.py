@@ -84,7 +84,7 @@ class RayTrainer(SingleTrainer):
         """Train `encoder`, keep the weights of the best validated epoch, leave it on the CPU in eval mode.
 
         Raises:
-            TrainingError: the loss is no number, or workers died more than `failures` times.
+            TrainingError: the loss or its gradient is no number, or workers died more than `failures` times.
         """
         if not isinstance(encoder, nn.Module):
             raise ConfigError(f"the encoder {type(encoder).__name__} is no torch module and cannot be fitted")

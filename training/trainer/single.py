@@ -125,9 +125,11 @@ class SingleTrainer:
                 negatives = sampler.draw(loss.negatives, target=batch.pair_target, generator=learner.generator)
                 with way.autocast(device):
                     value = loss(forward(batch), batch, encoder.item_vectors, negatives)
-                found = learner.step(value, clip_norm=self.clip_norm)
-                guard.check(found, learner=learner, windows=windows, batch=batch, negatives=negatives)
-                learner.schedule.step()
+                found, gradient = learner.differentiate(value, clip_norm=self.clip_norm)
+                guard.check(
+                    found, gradient=gradient, learner=learner, windows=windows, batch=batch, negatives=negatives
+                )
+                learner.step()
                 at.stepped(loss=found, tokens=batch.tokens, waited_s=waited, seconds=time.monotonic() - began)
                 watch.stepped(loss=found, tokens_per_s=at.tokens_per_s, waiting=at.waiting)
                 saver.save_if_due(learner, way, windows=len(loader.windows))

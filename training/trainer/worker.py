@@ -76,11 +76,12 @@ class Task:
                 team.seed(self.seed, at.epoch, at.taken)
                 with way.autocast(device):
                     value = objective(batch, negatives, share * team.size)
-                found, tokens = team.total(
-                    learner.step(value, clip_norm=trainer.clip_norm) / team.size, batch.tokens * team.counts(windows)
+                own, gradient = learner.differentiate(value, clip_norm=trainer.clip_norm)
+                found, tokens = team.total(own / team.size, batch.tokens * team.counts(windows))
+                guard.check(
+                    found, gradient=gradient, learner=learner, windows=windows, batch=batch, negatives=negatives
                 )
-                guard.check(found, learner=learner, windows=windows, batch=batch, negatives=negatives)
-                learner.schedule.step()
+                learner.step()
                 at.stepped(loss=found, tokens=int(tokens), waited_s=waited, seconds=time.monotonic() - began)
                 watch.stepped(loss=found, tokens_per_s=at.tokens_per_s, waiting=at.waiting)
                 if team.rank == 0:

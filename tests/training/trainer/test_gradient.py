@@ -16,6 +16,13 @@ def test_a_gradient_of_length_five_is_shortened_to_one_and_a_short_one_left() ->
     assert [float(w.grad) for w in weights[:2] if w.grad is not None] == pytest.approx([0.6, -0.8], rel=1e-5)
 
 
+def test_a_gradient_that_is_never_too_long_is_measured_and_left_to_the_bit() -> None:
+    weight = nn.Parameter(torch.zeros(2))
+    weight.grad = torch.tensor([3e3, -4e3])
+    assert float(clip([weight], None)) == 5e3
+    assert weight.grad.tolist() == [3e3, -4e3]
+
+
 def test_dense_gradients_are_clipped_to_the_bit_as_torch_does() -> None:
     generator = torch.Generator().manual_seed(0)
     mine = [nn.Parameter(torch.zeros(size)) for size in (3, 50, 7)]

@@ -2,8 +2,10 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -23,6 +25,8 @@ from training.schedule.constant import Constant
 from training.schedule.cosine import Cosine
 from training.schedule.linear import Linear
 from training.schedule.one_cycle import OneCycle
+from training.trainer.guard import Guard
+from training.trainer.learner import Learner
 from training.trainer.single import SingleTrainer, device_of
 
 STEPS = len(loader().batches(seed=0, epoch=0))
@@ -40,6 +44,17 @@ class Factor:
         self._left -= 1
         value = self._loss(query, batch, vectors_of, negatives)
         return value * (self._factor if self._left < 0 else 1.0)
+
+
+class Steep(Factor):
+    """A loss that stays finite, and has a gradient that is none, for one step after its first `since` steps."""
+
+    def __init__(self, since: int) -> None:
+        super().__init__(1.0, since)
+
+    def __call__(self, query: Tensor, batch: SequenceBatch, vectors_of: VectorsOf, negatives: Negatives) -> Tensor:
+        value = super().__call__(query, batch, vectors_of, negatives)
+        return value + (0.0 * query.sum()).sqrt() if self._left == -1 else value
 
 
 def test_the_loss_falls_and_the_encoder_is_left_ready_to_answer(tmp_path: Path) -> None:
@@ -129,6 +144,44 @@ def test_a_loss_that_is_no_number_stops_the_training_with_the_batch_kept(factor:
     assert torch.equal(kept["item"], batch.item)
     assert torch.equal(kept["features.gap"], batch.features["gap"])
     assert kept["negatives.item"].shape == (32,)
+
+
+@pytest.mark.parametrize("clip_norm", [1.0, None])
+def test_a_gradient_that_is_no_number_stops_the_training_before_it_spoils_a_weight(
+    clip_norm: float | None, tmp_path: Path
+) -> None:
+    settings = {"clip_norm": clip_norm, "epochs": 2, "checkpoint_s": 0.0}
+    undisturbed, _ = fitted(Notes(), tmp_path / "one", **settings)
+    own = encoder()
+    with pytest.raises(
+        TrainingError, match=r"the gradient became nan under a loss of \d.* in epoch 1, batch 2;"
+    ) as told:
+        fitted(Notes(), tmp_path / "two", of=own, loss=Steep(since=1), **settings)
+    path = tmp_path / "two" / "batch-epoch1-step2.safetensors"
+    assert str(path) in str(told.value)
+    facts = json.loads(path.with_suffix(".json").read_text())
+    assert (facts["gradient"], facts["weights_not_finite"]) == ("nan", [])
+    assert torch.equal(load_file(path)["item"], loader().load(loader().batches(seed=0, epoch=0)[1]).item)
+    assert all(bool(weight.isfinite().all()) for weight in own.parameters())
+    watch = Notes()
+    resumed, _ = fitted(watch, tmp_path / "two", **settings)
+    assert "going on from a checkpoint: 0 epochs and 1 batches are behind" in watch.said_
+    assert same(resumed, undisturbed)
+
+
+def test_what_is_known_of_the_future_is_kept_with_the_batch(tmp_path: Path) -> None:
+    own = loader()
+    batch = replace(own.load(own.batches(seed=0, epoch=0)[0]), labels={"purchase": torch.tensor([1, 0, -1])})
+    learner = Learner.of(encoder(), device=torch.device("cpu"), optimizer=Adam(), schedule=Constant(), steps=1, seed=0)
+    negatives = Negatives(torch.tensor([3]), torch.zeros(1), 8)
+    with pytest.raises(TrainingError):
+        Guard(folder=tmp_path, explosion=None).check(
+            math.nan, gradient=0.0, learner=learner, windows=np.arange(2), batch=batch, negatives=negatives
+        )
+    kept = load_file(tmp_path / "batch-epoch1-step1.safetensors")
+    assert kept["labels.purchase"].tolist() == [1, 0, -1]
+    assert kept["features.gap"].shape == batch.item.shape
+    assert kept["negatives.item"].tolist() == [3]
 
 
 def test_a_loss_that_runs_away_stops_the_training_and_one_that_is_merely_high_does_not(tmp_path: Path) -> None:
