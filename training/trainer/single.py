@@ -75,6 +75,10 @@ class SingleTrainer:
             value = getattr(self, name)
             if value is not None and value < bound:
                 raise ConfigError(f"trainer.{name} is {value}; give at least {bound}")
+        for name, limit in (("clip_norm", 0), ("explosion", 1)):
+            value = getattr(self, name)
+            if value is not None and not value > limit:
+                raise ConfigError(f"trainer.{name} is {value}; give more than {limit}, or null to go without")
         if self.resume not in RESUME:
             raise ConfigError(f"trainer.resume={self.resume} is unknown; use {' or '.join(RESUME)}")
         device_of(self.device)

@@ -179,6 +179,12 @@ def test_workers_without_anybody_or_anything_are_refused(setting: str) -> None:
         RayTrainer(**{setting: 0})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("setting", "least"), [("clip_norm", 0), ("explosion", 1)])
+def test_what_one_worker_refuses_several_refuse(setting: str, least: int) -> None:
+    with pytest.raises(ConfigError, match=f"trainer.{setting} is {least}; give more than {least}, or null"):
+        RayTrainer(**{setting: least})  # type: ignore[arg-type]
+
+
 def test_an_address_for_clients_outside_of_the_cluster_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"trainer\.address=ray://head:10001 .* with trainer\.address=auto"):
         RayTrainer(address="ray://head:10001")
