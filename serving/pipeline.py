@@ -57,7 +57,8 @@ class Recommends(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked; `exclude` and `item_id` are item ids, `utc_offset_s` the shopper's own."""
+    """What is asked; `exclude` and `item_id` are item ids, `utc_offset_s` the shopper's own; `exclude_seen`
+    leaves out what the shopper acted on before."""
 
     user_id: str | None = None
     anonymous_id: str | None = None
@@ -70,6 +71,7 @@ class Question:
     item_id: str | None = None
     count: int = 10
     exclude: tuple[str, ...] = ()
+    exclude_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,8 @@ class Answering:
         )
         history = remembered(self._recommender.coding.of_events(events, before=at), self._history_limit)
         exclude = frozenset(catalogue.index_of(item_id) for item_id in question.exclude)
-        return ShopperState(history, context, exclude)
+        seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
+        return ShopperState(history, context, exclude | seen)
 
     def _slates(self, asked: Sequence[tuple[ShopperState, int]]) -> Sequence[Slate | Exception]:
         """Answer a batch; if that fails, each alone, so that one strange history cannot spoil the others' answers."""

@@ -66,6 +66,9 @@ class RecommendationRequest(BaseModel):
     exclude: Annotated[list[Text], Field(max_length=1_000)] = Field(
         default_factory=list, description="Items that must not be shown; unknown ids are ignored."
     )
+    exclude_seen: bool = Field(
+        default=False, description="Whether to show only what is new to the shopper: nothing they acted on before."
+    )
 
 
 class RecommendedItem(BaseModel):

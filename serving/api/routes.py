@@ -137,6 +137,7 @@ def _question(asked: RecommendationRequest) -> Question:
         item_id=asked.context.item_id,
         count=asked.count,
         exclude=tuple(asked.exclude),
+        exclude_seen=asked.exclude_seen,
     )
 
 

@@ -80,6 +80,14 @@ async def test_a_returning_shopper_is_known(shop: Shopfront) -> None:
     assert (await ask(shop, shopper={"anonymous_id": "a"}))["knowledge"] == "known"
 
 
+async def test_only_what_is_new_to_the_shopper_is_shown_where_that_is_asked_for(shop: Shopfront) -> None:
+    await tell(shop, "view", "item-002")
+    everything = await ask(shop, shopper={"anonymous_id": "a"}, count=3)
+    assert shown(everything) == ["item-000", "item-001", "item-002"]
+    new = await ask(shop, shopper={"anonymous_id": "a"}, count=3, exclude_seen=True)
+    assert shown(new) == ["item-000", "item-001", "item-003"]
+
+
 async def test_what_is_in_the_basket_or_excluded_is_not_offered(shop: Shopfront) -> None:
     await tell(shop, "add_to_cart", "item-001")
     answer = await ask(shop, shopper={"anonymous_id": "a"}, count=3, exclude=["item-000", "never-heard-of"])
