@@ -38,10 +38,13 @@ class BinaryHead(Head):
         logit: Tensor = self.network(state, seen)
         return logit
 
+    def known(self, batch: SequenceBatch) -> Tensor:
+        """Where the label is."""
+        return batch.labels[self.label] >= 0
+
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:
         """Mean cross-entropy."""
-        label = batch.labels[self.label]
-        known = label >= 0
+        label, known = batch.labels[self.label], self.known(batch)
         each = nn.functional.binary_cross_entropy_with_logits(output[:, 0].float(), label.float(), reduction="none")
         return (each * known).sum() / known.sum().clamp(min=1)
 

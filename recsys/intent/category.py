@@ -59,14 +59,22 @@ class CategoryHead(Head):
         logit: Tensor = self.out(state) + weight * habit
         return logit
 
+    def known(self, batch: SequenceBatch) -> Tensor:
+        """Where an item has a category."""
+        return self._wanted(batch)[1] > 0
+
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:
         """Mean cross-entropy, the items of one question with equal share."""
-        code = self.code.to(output.device)[batch.pair_target]
-        weight = (code >= 0).float()
-        count = weight.new_zeros(len(output)).index_add_(0, batch.pair_query, weight)
+        code, count = self._wanted(batch)
         log_chance = output.float().log_softmax(1)[batch.pair_query, code.clamp(min=0)]
-        shared = weight / count.clamp(min=1)[batch.pair_query]
+        shared = (code >= 0).float() / count.clamp(min=1)[batch.pair_query]
         return -(log_chance * shared).sum() / (count > 0).sum().clamp(min=1)
+
+    def _wanted(self, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
+        """Category of every pair's item [P], below 0 for none, and how many items of each question have one [Q]."""
+        code = self.code.to(batch.pair_target.device)[batch.pair_target]
+        weight = (code >= 0).float()
+        return code, weight.new_zeros(len(batch.query)).index_add_(0, batch.pair_query, weight)
 
     def probability(self, output: np.ndarray) -> np.ndarray:
         """Calibrated chances [Q, C] of outputs [Q, C]."""

@@ -72,6 +72,10 @@ class Head(nn.Module, ABC):
         """States [Q, dim], and what they are states of -> outputs [Q, size]."""
 
     @abstractmethod
+    def known(self, batch: SequenceBatch) -> Tensor:
+        """Whether each question's answer is known [Q] bool."""
+
+    @abstractmethod
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:
         """Mean loss of outputs [Q, size] over the questions whose answer is known; a scalar, 0 without any."""
 

@@ -43,7 +43,8 @@ class JointEncoder(nn.Module):
 
 
 class JointLoss:
-    """The loss of the next item plus the weighted losses of the heads."""
+    """The loss of the next item plus the weighted losses of the heads. Each is a mean over what teaches it, so whoever
+    has a part of a batch weighs them one by one: `means` by `counts`."""
 
     def __init__(self, loss: Loss, heads: IntentModule) -> None:
         self.loss = loss
@@ -53,6 +54,20 @@ class JointLoss:
     def __call__(self, query: Tensor, batch: SequenceBatch, vectors_of: VectorsOf, negatives: Negatives) -> Tensor:
         """Mean over the pairs for the next item, over the questions with an answer for each head; a scalar. `query`
         [Q, D + H]."""
+        own, output = self._split(query)
+        return self.loss(own, batch, vectors_of, negatives) + self.heads.loss(output, batch)
+
+    def counts(self, batch: SequenceBatch) -> Tensor:
+        """Over how much each of `means` is one: the pairs, then the questions with an answer for each head."""
+        return torch.cat([batch.pair_target.new_tensor([len(batch.pair_target)]), self.heads.counts(batch)])
+
+    def means(self, query: Tensor, batch: SequenceBatch, vectors_of: VectorsOf, negatives: Negatives) -> Tensor:
+        """What the whole is the sum of: that of the next item, then the weighted one of each head."""
+        own, output = self._split(query)
+        next_item = self.loss(own, batch, vectors_of, negatives)
+        return torch.cat([next_item[None], self.heads.weight * self.heads.losses(output, batch)])
+
+    def _split(self, query: Tensor) -> tuple[Tensor, Tensor]:
+        """Query vectors [Q, D] and outputs of the heads [Q, H]."""
         size = query.shape[1] - self.heads.size
-        next_item = self.loss(query[:, :size].contiguous(), batch, vectors_of, negatives)
-        return next_item + self.heads.loss(query[:, size:], batch)
+        return query[:, :size].contiguous(), query[:, size:]

@@ -62,10 +62,18 @@ class IntentModule(nn.Module):
         ends = accumulate(head.size for head in self._heads.values())
         return {name: output[:, end - head.size : end] for (name, head), end in zip(self.items(), ends, strict=True)}
 
+    def counts(self, batch: SequenceBatch) -> Tensor:
+        """Over how many questions each head's loss is a mean, one number for each head."""
+        return torch.stack([head.known(batch).sum() for head in self._heads.values()])
+
+    def losses(self, output: Tensor, batch: SequenceBatch) -> Tensor:
+        """Each head's loss of outputs [Q, H], not weighted, one number for each head."""
+        parts = self.split(output)
+        return torch.stack([head.loss(parts[name], batch) for name, head in self.items()])
+
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:
         """The heads' losses, weighted, of outputs [Q, H]; a scalar."""
-        parts = self.split(output)
-        return self.weight * torch.stack([head.loss(parts[name], batch) for name, head in self.items()]).sum()
+        return self.weight * self.losses(output, batch).sum()
 
 
 def moment_states(hidden: Tensor, batch: SequenceBatch, moment: Tensor) -> Tensor:

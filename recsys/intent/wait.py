@@ -59,11 +59,15 @@ class WaitHead(Head):
         log_rate: Tensor = self.network(state, seen)
         return log_rate.clamp(max=_MOST)
 
+    def known(self, batch: SequenceBatch) -> Tensor:
+        """Where some time passed, with a purchase at its end or without."""
+        return batch.labels["wait_days"] > 0
+
     def loss(self, output: Tensor, batch: SequenceBatch) -> Tensor:
         """Mean over the questions of the negative log likelihood of what was seen, in units of each stretch."""
         passed, came = _stretches(batch.labels["wait_days"], batch.labels["wait_seen"], self.edges.to(output.device))
         each = output.float().exp() * passed - output.float() * came
-        return each.sum() / (passed[:, 0] > 0).sum().clamp(min=1)
+        return each.sum() / self.known(batch).sum().clamp(min=1)
 
     def calibrate(self, output: np.ndarray, truth: Truth) -> None:
         """One scale and one shift of the log rates, for all stretches."""

@@ -21,6 +21,9 @@ class Loader:
 
     The order of an epoch depends on nothing but seed and epoch, so the number of batches taken is the whole position:
     `epoch(seed=..., epoch=..., taken=n)` goes on exactly where a loader stopped after n batches.
+
+    Windows of like length share a batch. What is left of padding (on ML-1M .4 % of batches of 3,200 tokens) is less
+    than what masks would cost if several windows were packed into a row, so there is no switch for that.
     """
 
     tokens: TokenTensors

@@ -19,6 +19,8 @@ from recsys.errors import ConfigError
 
 FILE = "sweeps.db"
 _CUT_OFF = "cut off"
+_CAME_TO = "came to"
+_INTERRUPTED = "interrupted"
 _DIGEST = "digest"
 _WAIT_S = 60
 
@@ -53,14 +55,21 @@ class KeptStudy:
         whole = [trial for trial in self.ended() if trial.state is TrialState.COMPLETE]
         return sorted(whole, key=lambda trial: (-(trial.value or 0.0), trial.number))
 
-    def recover(self) -> list[int]:
-        """Mark trials that a killed process left running as failed and put them up again; their numbers."""
-        left = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        for trial in left:
-            self._study.set_user_attr(_CUT_OFF, [*self._cut_off(), trial.number])
-            self._study.enqueue_trial(dict(trial.params), user_attrs={"repeats": trial.number})
+    def recover(self) -> tuple[list[int], list[int]]:
+        """Mark trials that a killed process left running as failed. Those that are put up again and those that are not,
+        by number: a repetition that came no further than the trial which it repeats may itself be what kills."""
+        again, given_up = [], []
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            came_to, asked_to_end = trial.last_step or 0, _INTERRUPTED in trial.user_attrs
+            if not asked_to_end and came_to <= trial.user_attrs.get(_CAME_TO, -1):
+                given_up.append(trial.number)
+            else:
+                known = {"repeats": trial.number, _CAME_TO: -1 if asked_to_end else came_to}
+                self._study.set_user_attr(_CUT_OFF, [*self._cut_off(), trial.number])
+                self._study.enqueue_trial(dict(trial.params), user_attrs=known)
+                again.append(trial.number)
             self._study.tell(trial.number, state=TrialState.FAIL)
-        return [trial.number for trial in left]
+        return again, given_up
 
     def next(self) -> Trial:
         """A new trial: one that was put up again, or a fresh one."""
@@ -82,6 +91,10 @@ class KeptStudy:
         """It could not be trained."""
         trial.set_user_attr("reason", reason)
         self._study.tell(trial, state=TrialState.FAIL)
+
+    def interrupt(self, trial: Trial) -> None:
+        """Somebody ends the process while it runs, which is not the trial's fault; `recover` puts it up again."""
+        trial.set_user_attr(_INTERRUPTED, True)
 
     def _cut_off(self) -> list[int]:
         return list(self._study.user_attrs.get(_CUT_OFF, []))

@@ -5,6 +5,7 @@ sequences. Where precision or compilation are "auto", each trial measures anew; 
 repeated to the bit.
 """
 
+import gc
 import hashlib
 import json
 import shlex
@@ -16,7 +17,7 @@ from optuna import Trial, TrialPruned
 from optuna.trial import TrialState
 from rich.console import Console
 
-from recsys.errors import ConfigError, RecsysError, TrainingError
+from recsys.errors import ConfigError, TrainingError
 from recsys.log.writer import write_log
 from recsys.metric.evaluation import Case
 from training.dataset import Dataset
@@ -96,6 +97,7 @@ def sweep(plan: Plan, console: Console) -> list[str]:
 def _run(study: KeptStudy, plan: Plan, tracker: Tracker, console: Console) -> None:
     data = _Data(console)
     while (place := len(study.ended())) < plan.trials:
+        gc.collect()  # what a failed trial left in cycles would take a GPU's memory from this one
         trial = study.next()
         chosen = overrides(plan.space.suggest(trial))
         trial.set_user_attr(_OVERRIDES, chosen)
@@ -106,9 +108,15 @@ def _run(study: KeptStudy, plan: Plan, tracker: Tracker, console: Console) -> No
         except TrialPruned as pruned:
             study.prune(trial)
             console.print(f"{pruned}: others had come further by then", style="dim")
-        except RecsysError as error:
-            study.fail(trial, str(error))
-            console.print(f"{type(error).__name__}: {error}", style="yellow", markup=False, soft_wrap=True)
+        except KeyboardInterrupt:
+            study.interrupt(trial)
+            raise
+        except (OSError, torch.AcceleratorError):  # a full disk, a lost device: the next trials would fail as well
+            raise
+        except Exception as error:  # noqa: BLE001 - too little memory, a value that torch refuses: others may do
+            reason = f"{type(error).__name__}: {error}"
+            study.fail(trial, reason)
+            console.print(reason, style="yellow", markup=False, soft_wrap=True)
         if best := study.finished():
             tracker.log({"best_validation": best[0].value or 0.0}, step=place + 1)
 
@@ -160,12 +168,15 @@ class _Data:
 
 
 def _announce(study: KeptStudy, plan: Plan, console: Console) -> None:
-    before = study.recover()
+    again, given_up = study.recover()
     done = len(study.ended())
     console.print(f"study {study.name}: {done} of {plan.trials} trials are done", highlight=False)
-    if before:
-        numbers = ", ".join(map(str, before))
-        console.print(f"cut off while they ran, and tried again: {numbers}", style="yellow", highlight=False)
+    for numbers, what in (
+        (again, "cut off while they ran, and tried again"),
+        (given_up, "ended the process twice at the same point, and counted as failed"),
+    ):
+        if numbers:
+            console.print(f"{what}: {', '.join(map(str, numbers))}", style="yellow", highlight=False)
 
 
 def _winner(study: KeptStudy, plan: Plan, console: Console) -> list[str]:

@@ -1,18 +1,19 @@
 """What one worker of several does of every step, so that together they do what one alone would.
 
-A batch is shared out in consecutive parts, everybody draws the same negatives from the same random numbers, and every
-part's loss is weighed by its pairs: the mean of the gradients is that of the whole batch.
+A batch is shared out in consecutive parts, everybody draws the same negatives from the same random numbers, and what a
+part's loss is the sum of is weighed by how much of the batch each is a mean over (pairs for the next item, questions
+with an answer for each intent head): the mean of the gradients is that of the whole batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
-from recsys.protocols import Encoder, Loss
+from recsys.protocols import Encoder, Loss, VectorsOf
 from recsys.sampler.negatives import Negatives
 from recsys.sequence.batch import SequenceBatch
 
@@ -51,6 +52,11 @@ class Team:
         distributed.all_reduce(summed)
         return [float(value) for value in summed]
 
+    def weights(self, own: Sequence[int], *, counts: bool) -> list[float]:
+        """By what to multiply means over `own` many each, so that the mean over workers is that of the whole batch."""
+        mine = [number * counts for number in own]
+        return [self.size * number / max(1.0, total) for number, total in zip(mine, self.total(*mine), strict=True)]
+
     def told(self, value: float) -> float:
         """The number that worker 0 says."""
         said = torch.tensor([value], dtype=torch.float64, device=self.device)
@@ -60,6 +66,19 @@ class Team:
     def seed(self, *position: int) -> None:
         """Dropout by position and worker, so that a training that goes on draws what it would have drawn."""
         torch.manual_seed(int(np.random.SeedSequence((*position, self.rank)).generate_state(1, np.uint64)[0]))
+
+
+@runtime_checkable
+class SumOfMeans(Protocol):
+    """A loss [] that is a sum of M means, each over something else."""
+
+    def counts(self, batch: SequenceBatch) -> Tensor:
+        """Over how much of the batch each is a mean [M]."""
+        ...
+
+    def means(self, query: Tensor, batch: SequenceBatch, vectors_of: VectorsOf, negatives: Negatives) -> Tensor:
+        """The means [M], each 0 where it is over nothing; arguments as of the loss."""
+        ...
 
 
 class Objective(nn.Module):
@@ -74,10 +93,17 @@ class Objective(nn.Module):
         self.encoder = cast(nn.Module, encoder)
         self._parts = (loss, forward, encoder.item_vectors)
 
-    def forward(self, batch: SequenceBatch, negatives: Negatives, weight: float) -> Tensor:
-        """`weight` times the mean over the batch's pairs; nothing, but with gradients, where there is none."""
+    def counts(self, batch: SequenceBatch) -> list[int]:
+        """Over how much of the batch each mean is one of which the loss is the sum; just its pairs, as a rule."""
+        loss = self._parts[0]
+        return loss.counts(batch).tolist() if isinstance(loss, SumOfMeans) else [len(batch.pair_target)]
+
+    def forward(self, batch: SequenceBatch, negatives: Negatives, weights: Sequence[float]) -> Tensor:
+        """The means, each times its weight, summed; nothing, but with gradients, where none counts."""
         loss, forward, vectors_of = self._parts
         query = forward(batch)
-        if not len(batch.pair_target):
+        if not any(weights):
             return query.sum() * 0.0
-        return loss(query, batch, vectors_of, negatives) * weight
+        parts = (query, batch, vectors_of, negatives)
+        means = loss.means(*parts) if isinstance(loss, SumOfMeans) else loss(*parts)[None]
+        return (means * means.new_tensor(weights)).sum()

@@ -57,11 +57,8 @@ class Task:
         guard = Guard(folder=self.checkpoints.folder.parent / f"worker-{team.rank}", explosion=trainer.explosion)
         way = _resumed(saver, learner, team, windows=len(loader.windows)) or trainer.switches.plain(device)
         loader, at = way.placed(loader, device), learner.progress
-        objective = DistributedDataParallel(
-            Objective(self.encoder, loss, way.forward(self.encoder)),
-            broadcast_buffers=False,
-            find_unused_parameters=True,
-        )
+        objective = Objective(self.encoder, loss, way.forward(self.encoder))
+        together = DistributedDataParallel(objective, broadcast_buffers=False, find_unused_parameters=True)
 
         while not at.finished:
             watch.epoch_began(epoch=at.epoch, epochs=last, steps=steps[at.epoch], taken=at.taken)
@@ -71,11 +68,10 @@ class Task:
                 waited = time.monotonic() - began
                 targets = team.all_targets(batch.pair_target if team.counts(windows) else batch.pair_target[:0])
                 negatives = self.sampler.draw(loss.negatives, target=targets, generator=learner.generator)
-                # The mean over workers of this is the mean over all pairs.
-                share = len(batch.pair_target) * team.counts(windows) / max(1, len(targets))
+                weights = team.weights(objective.counts(batch), counts=team.counts(windows))
                 team.seed(self.seed, at.epoch, at.taken)
                 with way.autocast(device):
-                    value = objective(batch, negatives, share * team.size)
+                    value = together(batch, negatives, weights)
                 own, gradient = learner.differentiate(value, clip_norm=trainer.clip_norm)
                 found, tokens = team.total(own / team.size, batch.tokens * team.counts(windows))
                 guard.check(

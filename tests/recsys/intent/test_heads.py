@@ -125,6 +125,17 @@ def test_labels_reach_the_batch_query_by_query() -> None:
     assert batch.to(torch.device("cpu")).labels.keys() == batch.labels.keys()
 
 
+def test_each_head_is_taught_by_the_questions_whose_answer_it_knows() -> None:
+    batch = training_batch(spec(), shop=2)
+    heads = built(spec(), catalogue())
+    assert batch.labels["considering"].tolist() == [-1] * 18 + [0] * 18, "asked only where nothing will be bought"
+    assert [name for name, _ in heads.items()] == ["purchase", "considering", "wait", "category"]
+    assert heads.counts(batch).tolist() == [36, 18, 36, 36]
+    at_once = replace(batch, labels={**batch.labels, "wait_days": torch.zeros(36)})
+    assert heads.counts(at_once).tolist() == [36, 18, 0, 36]
+    assert JointLoss(SampledSoftmax(8), heads).counts(batch).tolist() == [36, 36, 18, 36, 36]
+
+
 def test_a_moment_is_the_mean_of_its_events_without_the_question() -> None:
     known = histories([(1, 0), (2, 0), (3, 1)], [(4, 5)])
     loader = Loader.of(known, spec(), batch_tokens=100, context=10)
@@ -269,3 +280,4 @@ def test_an_item_without_a_category_teaches_no_category() -> None:
     batch = loader.load(np.arange(1))
     output = torch.tensor([[9.0, -9.0], [1.0, 0.0]])
     assert heads.loss(output, batch).item() == pytest.approx(0.1 * np.log1p(np.exp(-1)), rel=1e-5)
+    assert heads.counts(batch).tolist() == [1]

@@ -38,13 +38,43 @@ def test_a_study_that_goes_on_tries_what_an_undisturbed_one_tries(tmp_path: Path
         lost = study.next()
         SPACE.suggest(lost)  # and here the process dies
     with kept(tmp_path / "parts") as study:
-        assert study.recover() == [4]
-        assert study.recover() == []
+        assert study.recover() == ([4], [])
+        assert study.recover() == ([], [])
         rest = tried(study, 5)
         assert len(study.ended()) == 9, "the one that was cut off does not count"
         assert study.finished()[0].value == max(t.value or 0 for t in study.ended())
     assert [*first, *rest] == whole
     assert len(set(whole)) == 9
+
+
+def test_a_trial_that_ends_its_process_twice_at_the_same_point_is_given_up(tmp_path: Path) -> None:
+    reached = {0: 0, 1: 2, 2: 3, 3: 3}  # epochs that the trial and its repetitions came to before the process died
+    for number, epochs in reached.items():
+        with kept(tmp_path) as study:
+            again, given_up = study.recover()
+            assert (again, given_up) == ([number - 1] if number else [], [])
+            trial = study.next()
+            SPACE.suggest(trial)
+            for epoch in range(epochs):
+                trial.report(0.1, step=epoch + 1)
+    with kept(tmp_path) as study:
+        assert study.recover() == ([], [3])
+        assert [trial.number for trial in study.ended()] == [3], "it counts, so the sweep comes to an end"
+        assert study.next().number == 4
+
+
+def test_a_trial_that_somebody_interrupts_is_not_to_blame(tmp_path: Path) -> None:
+    for number in range(3):
+        with kept(tmp_path) as study:
+            assert study.recover() == ([number - 1] if number else [], [])
+            trial = study.next()
+            SPACE.suggest(trial)
+            study.interrupt(trial)
+    with kept(tmp_path) as study:
+        assert study.recover() == ([2], [])
+        SPACE.suggest(study.next())
+    with kept(tmp_path) as study:
+        assert study.recover() == ([3], []), "the first time that it ended the process itself"
 
 
 def test_failed_and_pruned_trials_count_and_do_not_win(tmp_path: Path) -> None:

@@ -1,25 +1,32 @@
 """Sweeps as a whole, killed ones too."""
 
+import errno
+import gc
 import io
 import os
 import signal
 import subprocess
 import sys
+import weakref
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+import torch
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 from rich.console import Console
 
 from recsys.errors import ConfigError, TrainingError
+from recsys.protocols import Encoder, Sampler
 from tests.training.search.sweeping import FIXED, OtherFuture, plan
 from training.pruner.median import Median
+from training.recipe import Recipe
 from training.search.space import OneOf, Space
 from training.search.study import FILE
-from training.search.trials import sweep
+from training.search.trials import Plan, sweep
 from training.sweep import main
 from training.tracker.mlflow import local_uri
 
@@ -81,6 +88,77 @@ def test_a_trial_that_cannot_be_trained_counts_as_failed_and_the_sweep_goes_on(t
     hopeless = Space([OneOf(key="optimizer.learning_rate", values=[1e30, 1e31])])
     with pytest.raises(TrainingError, match="none of 1 trials could be trained to its end; the last said:"):
         said(folder=tmp_path / "hopeless", trials=1, space=hopeless)
+
+
+def test_a_trial_for_which_there_is_not_the_memory_counts_as_failed_and_says_why(tmp_path: Path) -> None:
+    space = Space([OneOf(key="loss.negatives", values=[16, 10**14])])
+    fixed = [override for override in FIXED if not override.startswith("loss.negatives")]
+    _, words = said(folder=tmp_path, trials=4, space=space, fixed=fixed)
+    ended = {trial.params["loss.negatives"]: trial for trial in trials(tmp_path)}
+    assert {value: trial.state for value, trial in ended.items()} == {10**14: TrialState.FAIL, 16: TrialState.COMPLETE}
+    assert len(trials(tmp_path)) == 4, "none is left running, none is tried again"
+    reason = ended[10**14].user_attrs["reason"]
+    assert reason.startswith("RuntimeError: ")
+    assert reason in words
+
+
+def test_the_model_of_a_failed_trial_takes_no_memory_from_the_next_one(tmp_path: Path) -> None:
+    space = Space([OneOf(key="loss.negatives", values=[10**14, 2 * 10**14])])
+    fixed = [override for override in FIXED if not override.startswith("loss.negatives")]
+    greedy = plan(tmp_path, 2, space=space, fixed=fixed)
+    made: list[weakref.ref[Encoder]] = []
+
+    def recipe(chosen: Sequence[str]) -> Recipe:
+        assert [model() for model in made] == [None] * len(made)
+        asked = greedy.recipe(chosen)
+
+        def model(**data: object) -> Encoder:
+            encoder = asked.model(**data)
+            made.append(weakref.ref(encoder))
+            return encoder
+
+        return replace(asked, model=model)
+
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(TrainingError, match="none of 2 trials could be trained to its end"):
+            sweep(replace(greedy, recipe=recipe), Console(file=io.StringIO()))
+    finally:
+        gc.enable()
+    assert len(made) == 2
+
+
+def failing(sweep_plan: Plan, error: BaseException) -> Plan:
+    """The same plan with somebody's own sampler, in which something goes wrong."""
+
+    def sampler(*, popularity: torch.Tensor) -> Sampler:
+        raise error
+
+    return replace(sweep_plan, recipe=lambda chosen: replace(sweep_plan.recipe(chosen), sampler=sampler))
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no space left"), torch.AcceleratorError("device lost")])
+def test_where_the_machine_fails_the_sweep_ends_and_a_trial_that_it_fails_in_twice_is_given_up(
+    tmp_path: Path, error: Exception
+) -> None:
+    broken = failing(plan(tmp_path, 2), error)
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            sweep(broken, Console(file=io.StringIO()))
+    _, words = said(folder=tmp_path, trials=2)
+    assert "ended the process twice at the same point, and counted as failed: 1" in words
+    assert [trial.state for trial in trials(tmp_path)] == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_a_trial_that_is_interrupted_again_and_again_is_tried_again(tmp_path: Path) -> None:
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            sweep(failing(plan(tmp_path, 1), KeyboardInterrupt()), Console(file=io.StringIO()))
+    _, words = said(folder=tmp_path, trials=1)
+    assert "cut off while they ran, and tried again: 2" in words
+    assert [trial.state for trial in trials(tmp_path)][3:] == [TrialState.COMPLETE]
+    assert len({str(trial.params) for trial in trials(tmp_path)}) == 1
 
 
 def test_a_search_for_what_does_not_exist_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from recsys.clock import DAY
 from recsys.errors import ConfigError, TrainingError
+from recsys.intent.heads import IntentHeads
+from recsys.intent.joint import JointEncoder, JointLoss
 from recsys.loss.sampled_softmax import SampledSoftmax
 from recsys.model.sasrec import SASRec
-from recsys.protocols import Sampler
+from recsys.protocols import Loss, Sampler
 from recsys.sampler.in_batch import InBatchSampler
+from recsys.sampler.negatives import Negatives
 from recsys.sampler.uniform import UniformSampler
+from recsys.sequence.loader import Loader
+from recsys.sequence.stream import training_stream
+from tests.recsys.by_hand import spec
+from tests.recsys.intent.buyers import catalogue, shoppers
 from tests.training.trainer.learning import ADAM, ITEMS, Killed, Notes, encoder, loader, same
 from training.checkpoint import Checkpoints
 from training.optimizer.rowwise_adam import RowwiseAdam
@@ -26,7 +34,7 @@ from training.schedule.one_cycle import OneCycle
 from training.trainer.ray import RayTrainer
 from training.trainer.shipment import Shipment
 from training.trainer.single import SingleTrainer
-from training.trainer.team import Team
+from training.trainer.team import Objective, Team
 
 EPOCHS = 2
 SAME = {"batch_tokens": 100, "epochs": EPOCHS, "precision": "float32", "compile": False, "resident": True}
@@ -59,13 +67,15 @@ def fitted(
     *,
     sampler: Sampler = UNIFORM,
     optimizer: Optimizer = ADAM,
-    of: SASRec | None = None,
+    of: SASRec | JointEncoder | None = None,
+    loss: Loss | None = None,
+    data: Loader | None = None,
 ) -> dict[str, Tensor]:
     own = of or encoder(dropout=0.0)
     measured = trainer.fit(
         own,
-        loader(shoppers=13),
-        loss=SampledSoftmax(32),
+        data or loader(shoppers=13),
+        loss=loss or SampledSoftmax(32),
         sampler=sampler,
         optimizer=optimizer,
         schedule=OneCycle(),
@@ -76,6 +86,24 @@ def fitted(
     assert not own.training
     assert measured["epochs"] == EPOCHS
     return own.state_dict()
+
+
+def with_heads() -> JointEncoder:
+    """The same one every time, with every intent head."""
+    torch.manual_seed(0)
+    features = spec()
+    own = SASRec(items=13, features=features, dim=8, blocks=1, dropout=0.0)
+    heads = IntentHeads().build(dim=8, features=features, catalogue=catalogue())
+    assert heads is not None
+    return JointEncoder(own, heads)
+
+
+def buyers_loader() -> Loader:
+    """A window for each of thirteen shoppers; only of those who buy nothing is it known whether they consider it."""
+    features, known = spec(), shoppers(13)
+    stream = training_stream(known, features)
+    labels = IntentHeads().labels(features).of_stream(stream, known, np.full(len(known), 60 * DAY))
+    return Loader.over(replace(stream, labels=labels), features, batch_tokens=160, context=10)
 
 
 @dataclass(frozen=True)
@@ -160,6 +188,60 @@ def test_a_watch_that_ends_the_training_ends_the_workers(tmp_path: Path) -> None
     import ray  # only now, for it reads its settings when it is imported
 
     assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+def test_two_workers_with_intent_heads_lose_what_one_loses(tmp_path: Path) -> None:
+    alone, both = Notes((0.1, 0.2)), Notes((0.1, 0.2))
+    own = [with_heads(), with_heads()]
+    for trainer, watch, of in zip(
+        (SingleTrainer(device="cpu", **SAME), RayTrainer(workers=2, **SAME)),  # type: ignore[arg-type]
+        (alone, both),
+        own,
+        strict=True,
+    ):
+        folder = tmp_path / type(trainer).__name__
+        fitted(trainer, watch, folder, of=of, loss=JointLoss(SampledSoftmax(32), of.heads), data=buyers_loader())
+    assert len(both.steps) > 6
+    assert both.steps == pytest.approx(alone.steps, rel=1e-4)
+    for of in own:
+        assert float(of.heads.heads["considering"].get_parameter("network.out.weight").abs().max()) > 0.01, "it learnt"
+    one, other = (of.heads.heads["considering"].get_parameter("network.out.weight") for of in own)
+    torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_parts_weighed_by_what_each_mean_is_over_have_the_loss_and_gradient_of_the_whole(joint: bool) -> None:
+    joined, data = with_heads(), buyers_loader()
+    own = joined if joint else joined.encoder
+    loss: Loss = JointLoss(SampledSoftmax(32), joined.heads) if joint else SampledSoftmax(32)
+    objective = Objective(own, loss, own)
+    negatives = UniformSampler(popularity=torch.ones(13)).draw(
+        32, target=torch.empty(0), generator=torch.Generator().manual_seed(0)
+    )
+    parts = [data.load(np.array(windows)) for windows in ([0], [1, 2, 3], [5])]  # even numbers buy
+    whole = data.load(np.array([0, 1, 2, 3, 5]))
+    counts = [objective.counts(part) for part in parts]
+    total = objective.counts(whole)
+    assert np.sum(counts, axis=0).tolist() == total
+
+    together = objective(whole, negatives, [1.0] * len(total))
+    torch.testing.assert_close(together, loss(own(whole), whole, own.item_vectors, negatives))
+    shares = [[number / of for number, of in zip(count, total, strict=True)] for count in counts]
+    apart = sum(objective(part, negatives, share) for part, share in zip(parts, shares, strict=True))
+    torch.testing.assert_close(apart, together, rtol=1e-5, atol=0)
+    weights = [weight for weight in objective.parameters() if weight.requires_grad]
+    one, other = (torch.autograd.grad(value, weights, allow_unused=True) for value in (apart, together))
+    torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+
+
+def test_a_part_of_which_nothing_counts_loses_nothing_and_has_gradients_all_the_same() -> None:
+    own, data = with_heads(), buyers_loader()
+    objective = Objective(own, JointLoss(SampledSoftmax(32), own.heads), own)
+    nothing = objective(data.load(np.array([0])), Negatives.none(items=12, device=torch.device("cpu")), [0.0] * 5)
+    nothing.backward()
+    assert float(nothing.detach()) == 0
+    assert own.encoder.embedder.query.grad is not None
 
 
 def test_a_loader_arrives_as_it_was_sent() -> None:
