@@ -1,7 +1,7 @@
 """Several workers, on one machine or many: Ray Train starts them, torch's DistributedDataParallel adds up gradients.
 
 Every worker takes its part of each batch and draws the same negatives, so the losses are those of one worker with the
-whole batch, to rounding (with dropout: in distribution). A worker that dies is replaced: all go on from the last
+whole batch, those of intent heads too, to rounding (with dropout: in distribution). A worker that dies is replaced: all go on from the last
 checkpoint. Where `address` names a cluster, the outputs folder must be on storage that all machines see, since
 checkpoints lie there; data and weights travel through Ray.
 
@@ -33,6 +33,7 @@ from training.trainer.worker import Task, work
 _ROOM_MIB = 100
 _LISTEN_S = 0.2
 _NEVER = "never"
+_TABLES = (nn.Embedding, nn.EmbeddingBag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +85,16 @@ class RayTrainer(SingleTrainer):
         """Train `encoder`, keep the weights of the best validated epoch, leave it on the CPU in eval mode.
 
         Raises:
+            ConfigError: the encoder cannot be fitted here.
             TrainingError: the loss or its gradient is no number, or workers died more than `failures` times.
         """
         if not isinstance(encoder, nn.Module):
             raise ConfigError(f"the encoder {type(encoder).__name__} is no torch module and cannot be fitted")
+        if self.gpus and any(part.sparse for part in encoder.modules() if isinstance(part, _TABLES)):
+            raise ConfigError(
+                "tower.sparse=true gives gradients of single rows, which NCCL does not add up between GPUs; "
+                "use tower.sparse=false or trainer.gpus=false"
+            )
         if self.resume == _NEVER:
             checkpoints.clear()
         encoder.eval()

@@ -1,8 +1,8 @@
 """What one worker of several does of every step, so that together they do what one alone would.
 
-A batch is shared out in consecutive parts, everybody draws the same negatives from the same random numbers, and what a
-part's loss is the sum of is weighed by how much of the batch each is a mean over (pairs for the next item, questions
-with an answer for each intent head): the mean of the gradients is that of the whole batch.
+A batch is shared out in consecutive parts, everybody draws the same negatives from the same random numbers, and every
+mean in a part's loss is weighed by how many it is over: pairs for the next item, questions with a known answer for each
+intent head. So the mean of the gradients is that of the whole batch.
 """
 
 from collections.abc import Callable, Sequence

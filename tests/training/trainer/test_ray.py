@@ -267,6 +267,11 @@ def test_what_one_worker_refuses_several_refuse(setting: str, least: int) -> Non
         RayTrainer(**{setting: least})  # type: ignore[arg-type]
 
 
+def test_gradients_of_rows_are_refused_where_gpus_would_have_to_sum_them(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tower\.sparse=true .* use tower\.sparse=false or trainer\.gpus=false"):
+        fitted(RayTrainer(gpus=True, **SAME), Notes(), tmp_path, of=encoder(sparse=True))  # type: ignore[arg-type]
+
+
 def test_an_address_for_clients_outside_of_the_cluster_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"trainer\.address=ray://head:10001 .* with trainer\.address=auto"):
         RayTrainer(address="ray://head:10001")
