@@ -1,9 +1,9 @@
 """Several workers, on one machine or many: Ray Train starts them, torch's DistributedDataParallel adds up gradients.
 
 Every worker takes its part of each batch and draws the same negatives, so the losses are those of one worker with the
-whole batch, those of intent heads too, to rounding (with dropout: in distribution). A worker that dies is replaced: all go on from the last
-checkpoint. Where `address` names a cluster, the outputs folder must be on storage that all machines see, since
-checkpoints lie there; data and weights travel through Ray.
+whole batch, those of intent heads too, to rounding (with dropout: in distribution). A worker that dies is replaced: all
+go on from the last checkpoint. Where `address` names a cluster, the outputs folder must be on storage that all machines
+see, since checkpoints lie there; data and weights travel through Ray.
 
 Li et al., "PyTorch distributed: experiences on accelerating data parallel training" (VLDB 2020). Ray Train:
 https://docs.ray.io/en/latest/train/train.html.
