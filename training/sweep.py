@@ -20,7 +20,11 @@ _OWN = ("search", "pruner", "trials", "startup_trials", "study")
 
 
 def _run(config: DictConfig) -> None:
-    fixed = [given for given in HydraConfig.get().overrides.task if key_of(given).partition(".")[0] not in _OWN]
+    given = HydraConfig.get()
+    found = [override for override in given.overrides.hydra if key_of(override) == "hydra.searchpath"]
+    fixed = found + [override for override in given.overrides.task if key_of(override).partition(".")[0] not in _OWN]
+    # "command-line" is what Hydra calls the source that --config-dir adds
+    folders = [source.path for source in given.runtime.config_sources if source.provider == "command-line"]
 
     def recipe(overrides: Sequence[str]) -> Recipe:
         try:
@@ -30,7 +34,7 @@ def _run(config: DictConfig) -> None:
 
     own = {name: instantiate(config[name], _convert_="all") if name in _OWN[:2] else config[name] for name in _OWN}
     space = Space(own.pop("search")["dimensions"])
-    sweep(Plan(recipe=recipe, fixed=fixed, space=space, **own), Console())
+    sweep(Plan(recipe=recipe, fixed=fixed, folders=folders, space=space, **own), Console())
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ class Plan:
         trials: how many there shall be in all, those of earlier processes included.
         startup_trials: so many are drawn at random before the sampler learns from what came out.
         study: name to keep it under; None derives one from the data and the settings.
+        folders: where overrides find choices of one's own, as given with --config-dir.
     """
 
     recipe: Callable[[Sequence[str]], Recipe]
@@ -56,6 +57,7 @@ class Plan:
     trials: int
     startup_trials: int
     study: str | None
+    folders: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.trials < 1 or self.startup_trials < 1:
@@ -194,7 +196,8 @@ def _winner(study: KeptStudy, plan: Plan, console: Console) -> list[str]:
         words = " ".join(trial.user_attrs[_OVERRIDES])
         console.print(f"  {trial.value:.4f}  {words}", highlight=False, soft_wrap=True)
     best: list[str] = ranked[0].user_attrs[_OVERRIDES]
-    command = " ".join(shlex.quote(_bare(part)) for part in ("recsys-train", *plan.fixed, *best))
+    folders = [part for folder in plan.folders for part in ("--config-dir", folder)]
+    command = " ".join(shlex.quote(_bare(part)) for part in ("recsys-train", *folders, *plan.fixed, *best))
     console.print("train the best one, and see its test, with:")
     console.print(command, style="bold", highlight=False, markup=False, soft_wrap=True)
     return best

@@ -4,6 +4,7 @@ import errno
 import gc
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 from rich.console import Console
 
+from conf.overrides import check_command_line
 from recsys.errors import ConfigError, TrainingError
 from recsys.protocols import Encoder, Sampler
 from tests.training.search.sweeping import FIXED, OtherFuture, plan
@@ -209,6 +211,26 @@ def test_a_sweep_that_is_killed_goes_on_to_as_many_trials_as_were_asked_for(tmp_
     assert len(runs) == 8
     assert parent.info.status == "FINISHED"
     assert all("best_validation" in run.data.metrics for run in children if run.info.status == "FINISHED")
+
+
+@pytest.mark.parametrize("found", [("--config-dir", "{folder}"), ("hydra.searchpath=[file://{folder}]",)])
+def test_the_command_that_trains_the_best_finds_a_shop_of_ones_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, found: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "mine"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "myshop.yaml").write_text("_target_: tests.made_up_shop.MadeUpShop\nshoppers: 24\n")
+    monkeypatch.chdir(tmp_path)
+    where = [part.format(folder=folder) for part in found]
+    small = [override for override in FIXED if not override.startswith(("loss.negatives", "tracker"))]
+    given = ["recsys-sweep", *where, "data=myshop", *small, "tracker=null", "search=similarity", "trials=1"]
+    monkeypatch.setattr(sys, "argv", given)
+    main()
+    train, *arguments = shlex.split(capsys.readouterr().out.rstrip().splitlines()[-1])
+    assert train == "recsys-train"
+    assert {*where, "data=myshop", "tracker=null"} < {*arguments}
+    monkeypatch.setattr(sys, "argv", [train, *arguments])
+    assert check_command_line("train") is None, "it composes as it stands"
 
 
 @pytest.mark.parametrize(
