@@ -139,7 +139,8 @@ class Similarity(Protocol):
 class Sampler(Protocol):
     """Draws the negatives that a whole batch shares.
 
-    Made with `popularity=`, how often each index [V] was taken in what is learnt from (index 0: never).
+    Made with `popularity=`, how often each index [V] was taken in what is learnt from (index 0: never), and `asked=`,
+    how often it is a target in an epoch.
     """
 
     def draw(self, count: int, *, target: "torch.Tensor", generator: "torch.Generator") -> "Negatives":

@@ -10,6 +10,7 @@ from recsys.clock import DAY
 from recsys.metric.evaluation import Case, evaluate
 from recsys.metric.ranking import list_ranks
 from recsys.recommender import Recommender
+from recsys.registry import construct, described
 from recsys.retrieval.blend import Blend, tune
 from recsys.retrieval.repurchase import Repurchase
 from recsys.state import Knowledge
@@ -37,7 +38,8 @@ def with_statistics(recommender: Recommender, recipe: Recipe, dataset: Dataset, 
         window=recipe.validation_days * DAY,
         seed=recipe.seed,
     )
-    return replace(recommender, policy=recipe.policy(repurchase=repurchase))
+    policy = described(recommender.policy)
+    return replace(recommender, policy=construct(policy["class"], {**policy["settings"], "repurchase": repurchase}))
 
 
 def with_tuned_weights(recommender: Recommender, cases: Sequence[Case], console: Console, *, seed: int) -> Recommender:

@@ -100,8 +100,7 @@ def _asked_of(
     heads, encoder = recommender.heads, recommender.encoder
     if heads is None or not isinstance(encoder, SequenceEncoder):
         return []
-    labels = recipe.intent.labels(dataset.features)
-    sample = asked(dataset, labels, since=since, until=until, seed=recipe.seed)
+    sample = asked(dataset, heads.made_by.labels(dataset.features), since=since, until=until, seed=recipe.seed)
     if sample is None:
         return []
     said = sample.outputs(heads, encoder, dataset)

@@ -16,11 +16,17 @@ OWN_ROWS = (ENCODER_ROW, ANSWER_ROW)
 AGAINST = "2nd: "
 """How the rows of a second bundle begin; all other rows are baselines."""
 
-_BEYOND = {
+_FURTHER = {
+    "HR@10": "hr10",
+    "M@10": "mrr10",
     "R@20": "recall20",
     "N@20": "ndcg20",
+    "HR@20": "hr20",
     "M@20": "mrr20",
-    "HR@10": "hr10",
+    "cold R": "cold_recall10",
+    "cold N": "cold_ndcg10",
+}
+_BEYOND = {
     "debi.": "debiased_hr10",
     "cover": "coverage10",
     "novel": "novelty10",
@@ -29,8 +35,9 @@ _BEYOND = {
 }
 _MEASURES = {"ndcg10": "NDCG@10", "recall10": "recall@10"}
 _LOWER_IS_BETTER = {"miscalibration10"}
-_LEGEND = (
-    "R recall, N NDCG, M MRR; of the first ten: debi. hit rate of targets weighed by rarity, cover share of the "
+_FURTHER_LEGEND = "R recall, N NDCG, HR hit rate, M MRR; cold: of the items that the encoder never learnt of, at 10"
+_BEYOND_LEGEND = (
+    "of the first ten: debi. hit rate of targets weighed by rarity, cover share of the "
     "catalogue shown, novel bits, diver distance of categories, calib divergence from the shopper's past (0 is best)"
 )
 
@@ -54,8 +61,9 @@ def print_table(rows: Mapping[str, Score], console: Console, *, title: str) -> N
             f"{cell['new_recall10']} {cell['new_ndcg10']}",
         )
     console.print(table)
+    print_more(rows, console, _FURTHER, legend=_FURTHER_LEGEND)
     if any(row.coverage10 is not None for row in rows.values()):
-        print_beyond(rows, console)
+        print_more(rows, console, _BEYOND, legend=_BEYOND_LEGEND)
     answer, rival = rows.get(ANSWER_ROW), best_baseline(rows)
     if answer is not None and answer.lead is not None and rival is not None:
         lead, low, high = answer.lead
@@ -63,14 +71,14 @@ def print_table(rows: Mapping[str, Score], console: Console, *, title: str) -> N
         console.print(f"{ANSWER_ROW} against {rival}, paired: NDCG@10 {lead:+.4f} ({low:+.4f} to {high:+.4f}){verdict}")
 
 
-def print_beyond(rows: Mapping[str, Score], console: Console) -> None:
-    """The other measures, one line per row."""
-    table = _table("", *_BEYOND)
-    best = {key: _best([getattr(row, key) for row in rows.values()], key) for key in _BEYOND.values()}
+def print_more(rows: Mapping[str, Score], console: Console, columns: Mapping[str, str], *, legend: str) -> None:
+    """Other measures, one line per row; `columns` names the attribute of a score under each heading."""
+    table = _table("", *columns)
+    best = {key: _best([getattr(row, key) for row in rows.values()], key) for key in columns.values()}
     for name, row in rows.items():
-        table.add_row(name, *(_figure(getattr(row, key), best=best[key]) for key in _BEYOND.values()))
+        table.add_row(name, *(_figure(getattr(row, key), best=best[key]) for key in columns.values()))
     console.print(table)
-    console.print(_LEGEND, style="dim", highlight=False)
+    console.print(legend, style="dim", highlight=False)
 
 
 def print_paired(paired: Mapping[str, Mapping[str, Paired]], console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.question import question_batch
 from recsys.state import ShopperState
 
+if TYPE_CHECKING:
+    from recsys.intent.heads import IntentHeads
+
 _BATCH = 64
 
 
@@ -27,7 +31,7 @@ class IntentModule(nn.Module):
         made_by: the settings it was built from, for the bundle.
     """
 
-    def __init__(self, heads: Mapping[str, Head], *, weight: float, made_by: object) -> None:
+    def __init__(self, heads: Mapping[str, Head], *, weight: float, made_by: "IntentHeads") -> None:
         super().__init__()
         self._heads = dict(heads)
         self.heads = nn.ModuleDict(self._heads)

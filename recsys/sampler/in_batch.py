@@ -24,16 +24,18 @@ def from_batch(count: int, *, target: Tensor, generator: torch.Generator) -> Ten
 class InBatchSampler:
     """Takes targets of the batch at random: without repeating a pair while there are enough.
 
-    An item is among them as often as it is a target, so its log_q is its share of all that was taken. Items that no
+    An item is among them as often as it is a target, so its log_q is its share of all that is asked for. Items that no
     target names are never drawn: alone, this sampler leaves the model free to rank what is rarely taken too high (see
     `recsys/sampler/mixed.py`).
 
     Args:
-        popularity: how often each index [V] was taken. A target that was never taken counts like the rarest that was.
+        popularity: how often each index [V] was taken.
+        asked: how often each index [V] is a target in an epoch, where that differs: a training that goes on asks only
+            for what is new. A target that it does not know counts like the rarest that it knows.
     """
 
-    def __init__(self, *, popularity: Tensor) -> None:
-        self._shares = Shares.of(popularity)
+    def __init__(self, *, popularity: Tensor, asked: Tensor | None = None) -> None:
+        self._shares = Shares.of(popularity if asked is None else asked)
         self._items = len(popularity) - 1
 
     def draw(self, count: int, *, target: Tensor, generator: torch.Generator) -> Negatives:

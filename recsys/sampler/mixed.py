@@ -26,13 +26,22 @@ class MixedSampler:
         alpha: the power for the rest; 0 draws it uniformly.
         least: for the rest, items taken less often than this are drawn as if they had been taken this often. With 0 an
             item that was never taken is never drawn.
+        asked: how often each index [V] is a target in an epoch, where that differs (see `in_batch.py`).
     """
 
-    def __init__(self, *, popularity: Tensor, in_batch: float = 0.5, alpha: float = 0.0, least: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        popularity: Tensor,
+        in_batch: float = 0.5,
+        alpha: float = 0.0,
+        least: float = 1.0,
+        asked: Tensor | None = None,
+    ) -> None:
         if not 0 <= in_batch <= 1:
             raise ConfigError(f"sampler.in_batch is {in_batch}; give a share from 0 to 1")
         self._in_batch = in_batch
-        self._taken = Shares.of(popularity)
+        self._taken = Shares.of(popularity if asked is None else asked)
         self._rest = popularity_shares(popularity, alpha=alpha, least=least)
         self._items = len(popularity) - 1
 

@@ -20,9 +20,12 @@ class PopularitySampler:
         alpha: the power; 0 is uniform, 1 popularity itself.
         least: items taken less often than this are drawn as if they had been taken this often. With 0 an item that was
             never taken is never drawn, and nothing then teaches the model to rank it low.
+        asked: plays no part.
     """
 
-    def __init__(self, *, popularity: Tensor, alpha: float = 0.75, least: float = 1.0) -> None:
+    def __init__(
+        self, *, popularity: Tensor, alpha: float = 0.75, least: float = 1.0, asked: Tensor | None = None
+    ) -> None:
         self._shares = popularity_shares(popularity, alpha=alpha, least=least)
         self._items = len(popularity) - 1
 

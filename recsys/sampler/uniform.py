@@ -13,9 +13,10 @@ class UniformSampler:
 
     Args:
         popularity: how often each index [V] was taken; only V matters here.
+        asked: plays no part.
     """
 
-    def __init__(self, *, popularity: Tensor) -> None:
+    def __init__(self, *, popularity: Tensor, asked: Tensor | None = None) -> None:
         self._items = len(popularity) - 1
 
     def draw(self, count: int, *, target: Tensor, generator: torch.Generator) -> Negatives:

@@ -92,6 +92,21 @@ class Loader:
             ordered=self.ordered,
         )
 
+    def asked(self, items: int) -> torch.Tensor:
+        """How often each of V = `items` is a target in an epoch [V] float32."""
+        reach, item, windows = self.tokens.reach.cpu().numpy(), self.tokens.item.cpu().numpy(), self.windows
+        before = int(self.ordered)  # there the token before a target asks for it
+        asks = np.zeros(len(item) + 1, np.int32)
+        np.add.at(asks, np.maximum(windows.begin, windows.target_from - before), 1)
+        np.add.at(asks, windows.end - before, -1)
+        asking = np.flatnonzero((np.cumsum(asks, out=asks)[:-1] > 0) & (reach > 0))
+        times = np.zeros(len(item) + 1, np.int32)
+        times[asking + 1] = 1
+        np.add.at(times, np.minimum(asking + 1 + reach[asking], len(item)), -1)
+        counts = np.bincount(item, weights=np.cumsum(times, out=times)[:-1], minlength=items)
+        counts[0] = 0
+        return torch.from_numpy(counts).float()
+
     def epoch(self, *, seed: int, epoch: int, taken: int = 0) -> Iterator[SequenceBatch]:
         """The batches of one epoch that come after the first `taken`."""
         return (self.load(chosen) for chosen in self.batches(seed=seed, epoch=epoch)[taken:])

@@ -1,6 +1,8 @@
 """`recsys-evaluate`: the table of a bundle made anew, two bundles in pairs, every rank in a file."""
 
 import io
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from recsys.bundle import read_bundle, read_metrics, write_bundle
+from recsys.clock import DAY, to_datetime
 from recsys.errors import BundleError, ReleaseError
 from recsys.target.horizon import Horizon
 from recsys.target.next_item import NextItem
@@ -177,3 +180,35 @@ def test_other_data_than_the_bundle_was_trained_on_is_refused(
     recipe = replace(tiny_recipe, data=MadeUpShop(shoppers=10), outputs=tmp_path)
     with pytest.raises(BundleError, match="trained on other data"):
         evaluate_bundle(recipe, asked(tiny_bundle), QUIET)
+
+
+def test_a_bundle_is_not_asked_about_days_that_it_learnt_from(
+    tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    shop = MadeUpShop()
+    earlier = MadeUpShop(cutoff=shop.cutoff - 20 * DAY)
+    recipe = replace(tiny_recipe, data=earlier, evaluation_queries=5)
+    cutoff = to_datetime(shop.cutoff).isoformat()
+    with pytest.raises(BundleError, match=f"seen their answers.*data.cutoff={re.escape(cutoff)}"):
+        evaluate_bundle(recipe, asked(tiny_bundle), QUIET)
+
+
+def test_every_measure_is_printed_and_in_the_file(tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path) -> None:
+    out, file = io.StringIO(), tmp_path / "deep" / "metrics.json"
+    recipe = replace(tiny_recipe, evaluation_queries=50)
+    found = evaluate_bundle(recipe, asked(tiny_bundle, metrics=file), Console(file=out, width=80))
+    tables = [line for line in out.getvalue().splitlines() if str(tmp_path.parent.parent) not in line]
+    assert max(map(len, tables)) <= 80
+    headings = ("recall@10", "NDCG@10", "HR@10", "M@10", "R@20", "N@20", "HR@20", "M@20", "repeat r/N", "new r/N")
+    for words in (*headings, "cold R", "debi.", "cover", "novel", "diver", "calib", "warmth", "history", "event"):
+        assert words in out.getvalue(), words
+    stored = json.loads(file.read_text())
+    assert stored["rows"][ANSWER_ROW]["hr20"] == found.rows[ANSWER_ROW].hr20
+    assert "whole catalogue ranked" in stored["protocol"]
+
+
+def test_the_validation_window_is_that_of_the_training(tiny_recipe: Recipe, tiny_bundle: Path) -> None:
+    recipe = replace(tiny_recipe, evaluation_queries=50)
+    other = replace(recipe, validation_days=recipe.validation_days // 2)
+    one, same = (evaluate_bundle(asks, asked(tiny_bundle), QUIET) for asks in (recipe, other))
+    assert one.rows == same.rows

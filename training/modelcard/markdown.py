@@ -10,7 +10,10 @@ from training.modelcard.tables import cuts, heads, pairs, plain, scores
 _COLUMNS = {
     "ndcg10": "NDCG@10",
     "hr10": "HR@10",
+    "mrr10": "MRR@10",
     "recall10": "recall@10",
+    "ndcg20": "NDCG@20",
+    "hr20": "HR@20",
     "recall20": "recall@20",
     "mrr20": "MRR@20",
 }

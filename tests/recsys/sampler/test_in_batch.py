@@ -46,3 +46,10 @@ def test_none_are_drawn_where_none_are_asked_for_or_there_are_no_targets() -> No
     sampler = InBatchSampler(popularity=COUNTS)
     assert len(drawn(0, [1, 2]).item) == 0
     assert len(sampler.draw(3, target=asked, generator=torch.Generator()).item) == 0
+
+
+def test_what_is_asked_for_decides_the_chance_where_it_differs_from_what_was_taken() -> None:
+    asked = torch.tensor([0.0, 0.0, 1.0, 3.0, 0.0])
+    sampler = InBatchSampler(popularity=COUNTS, asked=asked)
+    negatives = sampler.draw(4, target=torch.tensor([3, 3, 2, 3]), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(negatives.log_q.exp(), asked[negatives.item] / 4)

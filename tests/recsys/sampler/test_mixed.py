@@ -65,3 +65,12 @@ def test_none_are_drawn_where_none_are_asked_for() -> None:
 def test_a_share_beyond_the_whole_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"sampler\.in_batch is 2"):
         drawn(1, in_batch=2)
+
+
+def test_the_batchs_share_of_the_mixture_is_of_what_is_asked_for() -> None:
+    asked = torch.tensor([0.0, 1.0, 1.0, 2.0, 0.0])
+    sampler = MixedSampler(popularity=COUNTS, in_batch=0.5, asked=asked)
+    generator = torch.Generator().manual_seed(0)
+    negatives = sampler.draw(8, target=torch.tensor(TARGETS), generator=generator)
+    chance = 0.5 * asked / 4 + 0.5 * torch.tensor([0, 0.25, 0.25, 0.25, 0.25])
+    torch.testing.assert_close(negatives.log_q.exp(), chance[negatives.item])

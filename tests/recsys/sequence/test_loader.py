@@ -1,5 +1,7 @@
 """Windows, targets and the order of batches."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from recsys.errors import ConfigError, TrainingError
 from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.loader import Loader
 from recsys.sequence.question import question_batch
+from recsys.target.horizon import Horizon
 from tests.recsys.by_hand import SECOND, Row, histories, spec, state
 
 MOMENTS = st.lists(st.integers(1, 9), max_size=8)
@@ -132,3 +135,30 @@ def test_tokens_count_events_neither_padding_nor_questions() -> None:
     (batch,) = loader.epoch(seed=0, epoch=0)
     assert batch.tokens == 5
     assert np.count_nonzero(batch.valid) == 5 + 3
+
+
+@settings(deadline=None)
+@given(
+    sizes=st.lists(MOMENTS, min_size=1, max_size=3).filter(lambda shoppers: any(map(len, shoppers))),
+    length=st.integers(2, 12),
+    context=st.integers(1, 15),
+    since=st.integers(0, 6),
+    days=st.sampled_from([0.0, 2.0, 5.0]),
+    last=st.booleans(),
+)
+def test_how_often_an_item_is_asked_for_is_what_the_batches_hold(
+    sizes: list[list[int]], length: int, context: int, since: int, days: float, last: bool
+) -> None:
+    baskets = [[1] * len(moments) if last else moments for moments in sizes if moments]
+    shoppers = [shopper(moments, number=number) for number, moments in enumerate(baskets)]
+    target = Horizon(days=days / 86_400) if days else None
+    kind = spec(max_length=length, query="last" if last else "token")
+    try:
+        loader = Loader.of(
+            histories(*shoppers), kind, batch_tokens=30, context=context, since=since * SECOND, target=target
+        )
+    except TrainingError:
+        return
+    found = Counter(pair for batch in loader.epoch(seed=0, epoch=0) for pair in batch.pair_target.tolist())
+    counts = loader.asked(40_000)
+    assert {item: int(counts[item]) for item in counts.nonzero()[:, 0].tolist()} == found
