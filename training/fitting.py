@@ -1,6 +1,7 @@
 """Fits the encoder of a recipe: stream -> loader -> encoder -> trainer; before the validation window, or the test."""
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +40,20 @@ class Stored:
         """The checkpoints of one training."""
         return Checkpoints(self.folder / part, recipe=f"{self.recipe} {part}")
 
+    @property
+    def attempt(self) -> str:
+        """Names the run that these checkpoints belong to, until it is done: a process that goes on from them goes on
+        with that run."""
+        file = self.folder / "attempt"
+        if not file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file.write_text(uuid.uuid4().hex)
+        return file.read_text()
+
+    def others(self) -> list[Path]:
+        """Folders beside this one: trainings of other settings, data or code that did not end."""
+        return sorted(path for path in self.folder.parent.glob("*") if path.is_dir() and path != self.folder)
+
 
 @contextmanager
 def checkpoints(recipe: Recipe, dataset: Dataset) -> Iterator[Stored]:
@@ -65,6 +80,12 @@ def trained(
 
     `watching` may put another watch around the one that shows and tracks.
     """
+    if others := stored.others():
+        console.print(
+            f"{len(others)} unfinished trainings of other settings, data or code lie in {stored.folder.parent}; they "
+            "go on only where everything is as it was, and may be removed",
+            soft_wrap=True,
+        )
     encoder, loader, popularity = _made(recipe, dataset, to_test=False)
     fitted, loss = with_heads(encoder, recipe, dataset, loader, popularity)
 

@@ -59,7 +59,10 @@ def run(recipe: Recipe, console: Console) -> Path:
     known = facts(recipe.data, recipe.settings, summary.fingerprint, digest)
     known |= {LEARNT_UNTIL: dataset.learnt_until(to_test=recipe.refit)}
     tags = {**known["libraries"], **known["origin"], **flat(known["machine"], "machine.")}
-    with tracker.run(recipe.data.name, flat(recipe.settings), tags), checkpoints(recipe, dataset) as stored:
+    with (
+        checkpoints(recipe, dataset) as stored,
+        tracker.run(recipe.data.name, flat(recipe.settings), tags, key=f"training {stored.attempt}"),
+    ):
         tracker.dataset(recipe.data.name, fingerprint=summary.fingerprint, counts=sizes(summary))
         validation = dataset.validation(recipe.validation_queries, recipe.seed)
         test = dataset.test(recipe.evaluation_queries, recipe.seed)

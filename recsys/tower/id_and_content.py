@@ -1,6 +1,6 @@
 """The sum of an item's own vector and its content's, trained so that the content alone is useful too.
 
-The own vector of a share of the items is left out of each batch: Volkovs, Yu & Poutanen, "DropoutNet: addressing cold
+The own vector is left out of a share of the readings: Volkovs, Yu & Poutanen, "DropoutNet: addressing cold
 start in recommender systems" (NeurIPS 2017).
 """
 

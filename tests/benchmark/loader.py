@@ -4,7 +4,8 @@
 
 The model is the small one (d=64, 2 blocks, 256 negatives), so the loader has the least time. The Complete Journey, with
 query tokens and all default features, from the mapped files that training reads; and, where FOLDER holds ml-1m.txt.gz,
-ML-1M in literature mode. A token is a target: an event that is predicted.
+ML-1M in literature mode. A token is a target: an event that is predicted. Padding is what packing windows into rows
+could save.
 """
 
 import argparse
@@ -26,9 +27,10 @@ from training.train import assemble
 
 
 class Loading:
-    """The loader alone."""
+    """The loader alone; `padding` is the share of its batches that is."""
 
     def __init__(self, loader: Loader) -> None:
+        self.padding = loader.padding()
         self._batches = endless(loader)
 
     def run(self, seconds: float) -> float:
@@ -90,6 +92,7 @@ def _row(name: str, loading: Loading, trainee: Trainee, *, rounds: int, seconds:
         "loader tokens/s": round(statistics.median(loaded for loaded, _ in pairs)),
         "training tokens/s": round(statistics.median(trained for _, trained in pairs)),
         "times": statistics.median(loaded / trained for loaded, trained in pairs),
+        "padding": f"{loading.padding:.2%}",
     }
 
 

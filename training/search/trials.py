@@ -23,7 +23,7 @@ from recsys.metric.evaluation import Case
 from training.dataset import Dataset
 from training.fitting import MEASURE, checkpoints, trained
 from training.protocols import Pruner, Tracker
-from training.provenance import flat
+from training.provenance import code_digest, flat, library_versions
 from training.recipe import Recipe
 from training.search.space import Space, overrides
 from training.search.study import KeptStudy, opened
@@ -212,5 +212,6 @@ def _digest(plan: Plan, base: Recipe, fingerprint: str) -> str:
     """Of everything that trials must share to be compared; how many there are may grow."""
     shared = {name: value for name, value in base.settings.items() if name not in _NOT_COMPARED}
     content = [shared, list(map(repr, plan.space.dimensions)), repr(plan.pruner), plan.startup_trials, fingerprint]
+    content += [code_digest(), library_versions()]
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

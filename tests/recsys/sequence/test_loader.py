@@ -162,3 +162,11 @@ def test_how_often_an_item_is_asked_for_is_what_the_batches_hold(
     found = Counter(pair for batch in loader.epoch(seed=0, epoch=0) for pair in batch.pair_target.tolist())
     counts = loader.asked(40_000)
     assert {item: int(counts[item]) for item in counts.nonzero()[:, 0].tolist()} == found
+
+
+def test_padding_is_the_share_of_cells_without_a_token() -> None:
+    short, long = [(1, 1), (2, 2)], [(1, 1), (2, 2), (3, 3), (4, 4)]
+    loader = Loader.of(histories(short, long), spec(max_length=8, query="last"), batch_tokens=8, context=0)
+    assert loader.padding() == pytest.approx(2 / 8), "one batch of two rows, four wide, six tokens"
+    alone = Loader.of(histories(short, long), spec(max_length=8, query="last"), batch_tokens=4, context=0)
+    assert alone.padding() == 0
