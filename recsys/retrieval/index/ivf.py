@@ -1,0 +1,222 @@
+"""Inverted lists, with FAISS: only those nearest to a query are read (Sivic & Zisserman, "Video Google", ICCV 2003).
+
+Codes of a byte per dimension or less (Jegou et al., "Product quantization for nearest neighbor search", TPAMI 2011)
+keep the lists small; the best that they find are compared again exactly, with the vectors that the encoder gives.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from recsys.errors import BundleError, ConfigError
+from recsys.registry import registered
+from recsys.retrieval.allowed import Allowed
+from recsys.retrieval.index import file
+from recsys.retrieval.index.exact import nearest_of, rescored
+from recsys.retrieval.index.probes import enough
+
+EXACT = 10_000
+"""Up to so many allowed items are compared one by one: that is faster than finding out which lists hold them."""
+_SCANNED = 60
+"""Of allowed items, the lists read hold at least so many for each one asked for."""
+_TRAINED_ON = 40
+"""Vectors for each list from which the lists' centres are learnt."""
+
+
+class Codes(StrEnum):
+    """What a list keeps of a vector."""
+
+    FLAT = "flat"
+    SQ8 = "sq8"
+    PQ = "pq"
+
+
+_MADE: dict[Codes, Callable[[Any, int, int], Any]] = {
+    Codes.FLAT: lambda centres, dim, lists: faiss.IndexIVFFlat(centres, dim, lists, faiss.METRIC_INNER_PRODUCT),
+    Codes.SQ8: lambda centres, dim, lists: faiss.IndexIVFScalarQuantizer(
+        centres, dim, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
+    ),
+    Codes.PQ: lambda centres, dim, lists: faiss.IndexIVFPQ(
+        centres, dim, lists, max(1, dim // 4), 8, faiss.METRIC_INNER_PRODUCT
+    ),
+}
+
+
+@registered
+class IvfIndex:
+    """Inverted lists with exact comparison of what they find.
+
+    Args:
+        codes: `flat` (4 bytes a dimension), `sq8` (1 byte) or `pq` (a byte for four dimensions).
+        lists: how many; by default 4 times the root of the catalogue's size.
+        probes: how many are read for a query; by default as few as give `recall` on the queries that `build` is shown.
+        recall: share of the exact first hundred that shall be found.
+        refine: so many times as many as asked for are compared again exactly (not with `flat`, which is exact).
+        seed: of the sample from which the lists are learnt.
+    """
+
+    def __init__(
+        self,
+        *,
+        codes: str = Codes.SQ8,
+        lists: int | None = None,
+        probes: int | None = None,
+        recall: float = 0.985,
+        refine: int = 3,
+        seed: int = 0,
+    ) -> None:
+        if not 0 < recall <= 1 or refine < 1 or (lists or 1) < 1 or (probes or 1) < 1:
+            raise ConfigError(
+                f"index: recall {recall} must lie in 0..1; refine {refine}, lists {lists}, probes {probes} be 1 or more"
+            )
+        if codes not in set(Codes):
+            raise ConfigError(f"index.codes is {codes!r}; there are {', '.join(Codes)}")
+        self.codes, self.lists, self.probes = Codes(codes), lists, probes
+        self.recall, self.refine, self.seed = recall, refine, seed
+        self._index: Any = None
+        self._vectors = np.empty((0, 0), np.float32)
+        self._centres = np.empty((0, 0), np.float32)
+        self._list_of: np.ndarray | None = None
+
+    def build(self, vectors: np.ndarray, queries: np.ndarray | None = None) -> None:
+        """Index `vectors` [V, D] float32, row 0 left out; `queries` [Q, D] like those to come decide the probes (items
+        themselves where there are none)."""
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        count, dim = len(vectors) - 1, vectors.shape[1]
+        lists = min(self.lists or max(1, round(4 * count**0.5)), max(1, count))
+        centres: Any = faiss.IndexFlatIP(dim)
+        index = _MADE[self.codes](centres, dim, lists)
+        index.own_fields = True
+        centres.this.disown()
+        index.cp.spherical, index.cp.seed, index.cp.niter = True, self.seed + 1, 12
+        index.cp.min_points_per_centroid = 1
+        sample = np.random.default_rng(self.seed).permutation(count)[: max(_TRAINED_ON * lists, 10_000)]
+        index.train(vectors[1:][np.sort(sample)])
+        index.add_with_ids(vectors[1:], np.arange(1, count + 1))
+        self._hold(index, vectors)
+        if self.probes is None:
+            asked = vectors[1:][np.sort(sample[:200])] if queries is None or not len(queries) else queries[:500]
+            self.probes = enough(self.search_with, np.ascontiguousarray(asked, np.float32), vectors, lists, self.recall)
+
+    def __len__(self) -> int:
+        return 0 if self._index is None else int(self._index.ntotal)
+
+    def search(self, query: np.ndarray, count: int, allowed: Allowed | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores [B, K] and items [B, K], best first; K is `count` or, if they are fewer, all that are allowed."""
+        index = file.insist_built(self._index)
+        query = np.ascontiguousarray(query, np.float32)
+        if allowed is None:
+            return self.search_with(self.probes or 1, query, min(count, index.ntotal))
+        inside = self._sizes(allowed)
+        total = int(inside.sum())
+        if total <= EXACT:
+            return nearest_of(self._vectors, self._inside(allowed), query, count)
+        count = min(count, total)
+        scores, items = self._among(query, count, allowed, inside)
+        short = np.flatnonzero(items[:, -1] == 0)
+        if len(short):  # what is allowed lies far from the query
+            scores[short], items[short] = nearest_of(self._vectors, self._inside(allowed), query[short], count)
+        return scores, items
+
+    def search_with(self, probes: int, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """What reading `probes` lists finds for `query` [B, D]; all of everything where that is not enough."""
+        fetched = min(self._fetched(count), self._index.ntotal)
+        scores, items = self._index.search(query, fetched, params=file.reading(probes))
+        scores, items = self._exactly(scores, items, query, count)
+        if (items[:, -1] == 0).any() and probes < self._index.nlist:
+            return self.search_with(min(4 * probes, self._index.nlist), query, count)
+        return scores, items
+
+    def renewed(self, vectors: np.ndarray, *, changed: np.ndarray, gone: np.ndarray) -> "IvfIndex":
+        """An index of `vectors` [V, D], in which the rows `changed` are others and those `gone` are no more; the lists'
+        centres stay."""
+        index = faiss.clone_index(file.insist_built(self._index))
+        left = np.union1d(changed, gone).astype(np.int64)
+        if len(left):
+            index.remove_ids(faiss.IDSelectorBatch(left))
+        new = np.setdiff1d(changed, gone).astype(np.int64)
+        if len(new):
+            index.add_with_ids(np.ascontiguousarray(vectors[new], np.float32), new)
+        other = IvfIndex(**self.settings())
+        other._hold(index, vectors)
+        return other
+
+    def settings(self) -> dict[str, Any]:
+        """Lists and probes as they were found, for the bundle."""
+        return {
+            "codes": str(self.codes),
+            "lists": self.lists if self._index is None else int(self._index.nlist),
+            "probes": self.probes,
+            "recall": self.recall,
+            "refine": self.refine,
+            "seed": self.seed,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write to one file."""
+        file.write(self._index, path)
+
+    def load(self, path: Path, vectors: np.ndarray | None = None) -> None:
+        """Read what `save` wrote; `vectors` [V, D] are those that it was built of."""
+        index = file.read(path, faiss.IndexIVF, "inverted lists for inner products")
+        if vectors is None or vectors.shape != (index.ntotal + 1, index.d):
+            shape = None if vectors is None else vectors.shape
+            raise BundleError(f"{path} holds {index.ntotal} vectors of {index.d}, and the encoder gives {shape}")
+        self._hold(index, vectors)
+
+    def _hold(self, index: Any, vectors: np.ndarray) -> None:
+        self._index, self._vectors = index, np.ascontiguousarray(vectors, np.float32)
+        self._centres = index.quantizer.reconstruct_n(0, index.nlist)
+        self._list_of = None
+
+    def _fetched(self, count: int) -> int:
+        return count if self.codes is Codes.FLAT else self.refine * count
+
+    def _exactly(
+        self, scores: np.ndarray, items: np.ndarray, query: np.ndarray, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.codes is Codes.FLAT:
+            return np.where(items > 0, scores, -np.inf)[:, :count], np.maximum(items, 0)[:, :count]
+        return rescored(self._vectors, items, query, count)
+
+    def _among(
+        self, query: np.ndarray, count: int, allowed: Allowed, inside: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the nearest lists that hold anything allowed give: as many of them as hold enough."""
+        near = np.where(inside > 0, query @ self._centres.T, -np.inf)
+        order = np.argsort(-near, axis=1)
+        held = np.cumsum(inside[order], axis=1)
+        needed = min(_SCANNED * count, int(inside.sum()))
+        probes = int(max((held < needed).sum(1).max() + 1, min(self.probes or 1, int((inside > 0).sum()))))
+        lists = order[:, :probes]
+        scores, items = file.search_lists(
+            *(self._index, query, self._fetched(count), lists, np.take_along_axis(near, lists, 1)),
+            only=file.among(allowed.bits),
+        )
+        return self._exactly(scores, items, query, count)
+
+    def _lists(self) -> np.ndarray:
+        """Which list each item lies in [V] int32; -1 where in none."""
+        if self._list_of is None:
+            found = np.full(len(self._vectors), -1, np.int32)
+            for number in range(self._index.nlist):
+                found[file.inside(self._index, number)] = number
+            self._list_of = found
+        return self._list_of
+
+    def _inside(self, allowed: Allowed) -> np.ndarray:
+        """The allowed items that are here."""
+        rows = allowed.rows
+        here: np.ndarray = rows[self._lists()[rows] >= 0]
+        return here
+
+    def _sizes(self, allowed: Allowed) -> np.ndarray:
+        """How many allowed items each list holds [lists]; remembered with them."""
+        if self not in allowed.kept:
+            where = self._lists()[allowed.rows]
+            allowed.kept[self] = np.bincount(where[where >= 0], minlength=self._index.nlist)
+        return allowed.kept[self]
