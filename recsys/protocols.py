@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recsys.data.chunk import SourcePart
     from recsys.feature.spec import FeatureSpec
     from recsys.ranker.facts import Retrieved
+    from recsys.retrieval.allowed import Allowed
     from recsys.retrieval.repurchase import Repurchase
     from recsys.sampler.negatives import Negatives
     from recsys.sequence.batch import SequenceBatch
@@ -172,16 +173,23 @@ class Loss(Protocol):
 class Index(Protocol):
     """Finds the nearest item vectors by inner product."""
 
-    def build(self, vectors: np.ndarray) -> None:
-        """Index `vectors` [V, D] float32; row 0 is left out."""
+    def build(self, vectors: np.ndarray, queries: np.ndarray | None = None) -> None:
+        """Index `vectors` [V, D] float32; row 0 is left out. `queries` [Q, D] are like those to come, for indexes that
+        measure how much of themselves must be read."""
         ...
 
     def __len__(self) -> int:
         """How many items it holds."""
         ...
 
-    def search(self, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores [B, K] float32 and catalogue indices [B, K] int64 of `query` [B, D], best first."""
+    def search(self, query: np.ndarray, count: int, allowed: "Allowed | None" = None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores [B, K] float32 and catalogue indices [B, K] int64 of `query` [B, D], best first, out of what is
+        `allowed` (everything if None); K is `count` or as many as there are."""
+        ...
+
+    def renewed(self, vectors: np.ndarray, *, changed: np.ndarray, gone: np.ndarray) -> "Index":
+        """A new index of `vectors` [V, D], of which the rows `changed` [N] differ from this one's or came, and those
+        `gone` [M] are not held any more; this one stays as it is."""
         ...
 
     def settings(self) -> Mapping[str, Any]:
@@ -192,8 +200,8 @@ class Index(Protocol):
         """Write to one file."""
         ...
 
-    def load(self, path: Path) -> None:
-        """Read what `save` wrote."""
+    def load(self, path: Path, vectors: np.ndarray | None = None) -> None:
+        """Read what `save` wrote; `vectors` [V, D] are those that it was built of, for indexes that compare again."""
         ...
 
 

@@ -17,6 +17,7 @@ class Allowed:
         self.mask = mask.copy()
         self.mask[0] = False
         self.mask.flags.writeable = False
+        self._upto: Allowed | None = None
         self.kept: WeakKeyDictionary[object, np.ndarray] = WeakKeyDictionary()
 
     @cached_property
@@ -33,6 +34,16 @@ class Allowed:
     def count(self) -> int:
         """How many items there are."""
         return int(np.count_nonzero(self.mask))
+
+    def upto(self, size: int) -> "Allowed":
+        """The same of the first `size` indices alone; remembered. Indices beyond the mask are not allowed."""
+        if size == len(self.mask):
+            return self
+        if self._upto is None or len(self._upto.mask) != size:
+            mask = np.zeros(size, bool)
+            mask[: len(self.mask)] = self.mask[:size]
+            self._upto = Allowed(mask)
+        return self._upto
 
     def __len__(self) -> int:
         return self.count

@@ -80,7 +80,7 @@ class IvfIndex:
         self._index: Any = None
         self._vectors = np.empty((0, 0), np.float32)
         self._centres = np.empty((0, 0), np.float32)
-        self._list_of: np.ndarray | None = None
+        self._list_of = np.empty(0, np.int32)
 
     def build(self, vectors: np.ndarray, queries: np.ndarray | None = None) -> None:
         """Index `vectors` [V, D] float32, row 0 left out; `queries` [Q, D] like those to come decide the probes (items
@@ -142,7 +142,7 @@ class IvfIndex:
         if len(new):
             index.add_with_ids(np.ascontiguousarray(vectors[new], np.float32), new)
         other = IvfIndex(**self.settings())
-        other._hold(index, vectors)
+        other._hold(index, vectors, self._moved(vectors, new, left))
         return other
 
     def settings(self) -> dict[str, Any]:
@@ -168,10 +168,24 @@ class IvfIndex:
             raise BundleError(f"{path} holds {index.ntotal} vectors of {index.d}, and the encoder gives {shape}")
         self._hold(index, vectors)
 
-    def _hold(self, index: Any, vectors: np.ndarray) -> None:
+    def _hold(self, index: Any, vectors: np.ndarray, list_of: np.ndarray | None = None) -> None:
+        """`list_of` [V] says which list each item lies in, -1 where in none; read from the lists if None."""
         self._index, self._vectors = index, np.ascontiguousarray(vectors, np.float32)
         self._centres = index.quantizer.reconstruct_n(0, index.nlist)
-        self._list_of = None
+        if list_of is None:
+            list_of = np.full(len(vectors), -1, np.int32)
+            for number in range(index.nlist):
+                list_of[file.inside(index, number)] = number
+        self._list_of = list_of
+
+    def _moved(self, vectors: np.ndarray, new: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """Which list each item lies in once those that `left` are out and the `new` ones in."""
+        list_of = np.full(len(vectors), -1, np.int32)
+        list_of[: len(self._list_of)] = self._list_of
+        list_of[left] = -1
+        if len(new):
+            list_of[new] = self._index.quantizer.assign(np.ascontiguousarray(vectors[new], np.float32), 1)[:, 0]
+        return list_of
 
     def _fetched(self, count: int) -> int:
         return count if self.codes is Codes.FLAT else self.refine * count
@@ -199,24 +213,15 @@ class IvfIndex:
         )
         return self._exactly(scores, items, query, count)
 
-    def _lists(self) -> np.ndarray:
-        """Which list each item lies in [V] int32; -1 where in none."""
-        if self._list_of is None:
-            found = np.full(len(self._vectors), -1, np.int32)
-            for number in range(self._index.nlist):
-                found[file.inside(self._index, number)] = number
-            self._list_of = found
-        return self._list_of
-
     def _inside(self, allowed: Allowed) -> np.ndarray:
         """The allowed items that are here."""
         rows = allowed.rows
-        here: np.ndarray = rows[self._lists()[rows] >= 0]
+        here: np.ndarray = rows[self._list_of[rows] >= 0]
         return here
 
     def _sizes(self, allowed: Allowed) -> np.ndarray:
         """How many allowed items each list holds [lists]; remembered with them."""
         if self not in allowed.kept:
-            where = self._lists()[allowed.rows]
+            where = self._list_of[allowed.rows]
             allowed.kept[self] = np.bincount(where[where >= 0], minlength=self._index.nlist)
         return allowed.kept[self]
