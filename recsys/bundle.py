@@ -198,7 +198,7 @@ def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
         heads.load_state_dict(_under(tensors, _INTENT))
         heads.eval()
     index = _made(spec["index"])
-    index.load(folder / "index.faiss")
+    index.load(folder / "index.faiss", encoder.item_vectors().detach().numpy())
     if not len(index) == catalogue.size - 1 == spec["items"]:
         raise BundleError(
             f"{folder} does not fit together: index.faiss holds {len(index)} items, catalogue.parquet "

@@ -187,6 +187,10 @@ class Index(Protocol):
         `allowed` (everything if None); K is `count` or as many as there are."""
         ...
 
+    def nbytes(self) -> int:
+        """Memory in bytes, without the encoder's own vectors."""
+        ...
+
     def renewed(self, vectors: np.ndarray, *, changed: np.ndarray, gone: np.ndarray) -> "Index":
         """A new index of `vectors` [V, D], of which the rows `changed` [N] differ from this one's or came, and those
         `gone` [M] are not held any more; this one stays as it is."""

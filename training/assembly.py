@@ -4,23 +4,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from rich.console import Console
 
 from recsys.clock import DAY
+from recsys.feature.spec import FeatureSpec
 from recsys.metric.evaluation import Case, evaluate
 from recsys.metric.ranking import list_ranks
+from recsys.protocols import Encoder, Index
 from recsys.recommender import Recommender
 from recsys.registry import construct, described
 from recsys.retrieval.blend import Blend, tune
 from recsys.retrieval.repurchase import Repurchase
+from recsys.sequence.question import askable, question_batch
 from recsys.state import Knowledge
 from training.dataset import Dataset, Known
 from training.recipe import Recipe
 
 _LEAST = 100
 """Fewer moments teach no weights."""
+_QUERIES, _BATCH = 1_000, 64
 _MOST = 5_000
 """A sample of so many is enough for a handful of weights."""
+
+
+def build_index(index: Index, encoder: Encoder, features: FeatureSpec, asked: Sequence[Case]) -> None:
+    """Index the encoder's item vectors; what the questions `asked` make of queries shows how well it must be read."""
+    states = [case.state for case in asked if askable(case.state, features)]
+    states = states[:: max(1, len(states) // _QUERIES)]
+    with torch.inference_mode():
+        batches = [question_batch(states[at : at + _BATCH], features) for at in range(0, len(states), _BATCH)]
+        queries = [encoder(batch).numpy() for batch in batches]
+        index.build(encoder.item_vectors().detach().numpy(), np.concatenate(queries) if queries else None)
 
 
 def with_statistics(recommender: Recommender, recipe: Recipe, dataset: Dataset, known: Known) -> Recommender:

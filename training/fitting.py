@@ -16,6 +16,7 @@ from recsys.protocols import Encoder
 from recsys.recommender import Recommender
 from recsys.registry import insist_registered
 from recsys.sequence.loader import Loader
+from training.assembly import build_index
 from training.checkpoint import Checkpoints
 from training.comparison import encoder_ranker
 from training.dataset import Dataset
@@ -111,6 +112,7 @@ def with_encoder_refitted(
     recommender: Recommender,
     recipe: Recipe,
     dataset: Dataset,
+    validation: Sequence[Case],
     tracker: Tracker,
     console: Console,
     *,
@@ -140,7 +142,7 @@ def with_encoder_refitted(
             checkpoints=stored.of("refit"),
             epochs=epochs,
         )
-    recommender.index.build(encoder.item_vectors().detach().numpy())
+    build_index(recommender.index, encoder, dataset.features, validation)
     heads = calibrated_like(apart(fitted)[1], recommender.heads)
     measured = {f"refit_{name}": training[name] for name in ("train_s", "epochs")}
     return replace(recommender, encoder=encoder, heads=heads), measured

@@ -1,6 +1,6 @@
 """Learning, top to bottom: source -> log -> split -> features -> encoder -> evaluation -> bundle -> registry."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +12,10 @@ from rich.console import Console
 from recsys.bundle import write_bundle
 from recsys.clock import SystemClock, to_datetime
 from recsys.log.writer import write_log
-from recsys.metric.evaluation import Score
+from recsys.metric.evaluation import Case, Score
 from recsys.protocols import Encoder
 from recsys.recommender import Recommender
-from training.assembly import with_statistics, with_tuned_weights
+from training.assembly import build_index, with_statistics, with_tuned_weights
 from training.comparison import ANSWER_ROW, compare, metrics_json, print_table, protocol_of, tracked
 from training.dataset import Dataset
 from training.fitting import checkpoints, trained, with_encoder_refitted
@@ -28,7 +28,7 @@ from training.protocols import Tracker
 from training.provenance import facts, flat, recipe_digest
 from training.ranking import with_ranker
 from training.recipe import Recipe
-from training.report import print_log
+from training.report import print_index, print_log
 from training.reuse import reusable
 from training.start import LEARNT_UNTIL, Start
 
@@ -67,7 +67,8 @@ def run(recipe: Recipe, console: Console) -> Path:
         validation = dataset.validation(recipe.validation_queries, recipe.seed)
         test = dataset.test(recipe.evaluation_queries, recipe.seed)
         fitted, training = trained(recipe, dataset, validation, tracker, console, stored=stored)
-        recommender = _assembled(fitted, recipe, dataset, known)
+        recommender = _assembled(fitted, recipe, dataset, known, validation)
+        print_index(recommender.index, console)
         with console.status("fitting the blend on the validation window ..."):
             recommender = with_statistics(recommender, recipe, dataset, dataset.before_validation())
             recommender = with_tuned_weights(recommender, validation, console, seed=recipe.seed)
@@ -75,7 +76,9 @@ def run(recipe: Recipe, console: Console) -> Path:
             calibrate(recommender, recipe, dataset)
         if recipe.refit:
             recommender, again = with_encoder_refitted(
-                *(recommender, recipe, dataset, tracker, console), stored=stored, epochs=int(training["kept_epoch"])
+                *(recommender, recipe, dataset, validation, tracker, console),
+                stored=stored,
+                epochs=int(training["kept_epoch"]),
             )
             training = {**training, **again}
         with console.status(f"ranking the whole catalogue for {len(test):,} baskets, row by row ..."):
@@ -92,10 +95,12 @@ def run(recipe: Recipe, console: Console) -> Path:
         return _released(recommender, recipe, card, rows, tracker, console)
 
 
-def _assembled(fitted: Encoder, recipe: Recipe, dataset: Dataset, known: Mapping[str, Any]) -> Recommender:
+def _assembled(
+    fitted: Encoder, recipe: Recipe, dataset: Dataset, known: Mapping[str, Any], asked: Sequence[Case]
+) -> Recommender:
     """What answers, as soon as there is an encoder; the crowd is not counted yet."""
     encoder, heads = apart(fitted)
-    recipe.index.build(encoder.item_vectors().detach().numpy())
+    build_index(recipe.index, encoder, dataset.features, asked)
     return Recommender(
         catalogue=dataset.catalogue,
         features=dataset.features,

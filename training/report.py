@@ -1,10 +1,12 @@
-"""What the terminal says about a log."""
+"""What the terminal says about a log, and about the index that was chosen."""
 
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from recsys.log.summary import LogSummary
+from recsys.protocols import Index
 
 LITERATURE_MODE = "literature mode: order only, no times; time features are off"
 
@@ -37,3 +39,18 @@ def accounted(summary: LogSummary) -> str:
         f"{summary.excluded:,} excluded"
     )
     return f"{came} = {went}" + (f" + {summary.erased:,} erased" if summary.erased else "")
+
+
+def print_index(index: Index, console: Console) -> None:
+    """What was measured of the kinds of index, where one was chosen by that."""
+    measured = index.settings().get("measured")
+    if not measured:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for place, heading in enumerate(("index", "recall@100", "p50 ms", "p99 ms", "MiB", "built in s")):
+        table.add_column(heading, justify="right" if place else "left")
+    for row in measured:
+        cells = (f"{row['recall']:.4f}", f"{row['p50_ms']:.3f}", f"{row['p99_ms']:.3f}", f"{row['mib']:,.0f}")
+        style = "bold" if row["chosen"] else None
+        table.add_row(row["index"], *cells, f"{row['build_s']:.1f}", style=style)
+    console.print(table)

@@ -59,6 +59,10 @@ class FlatIndex:
         index._hold(vectors, np.union1d(kept, np.setdiff1d(changed, gone)))
         return index
 
+    def nbytes(self) -> int:
+        """Memory in bytes."""
+        return int(self._vectors.nbytes + self._items.nbytes)
+
     def settings(self) -> Mapping[str, Any]:
         """No settings."""
         return {}

@@ -83,6 +83,11 @@ class HnswIndex:
         other._add(np.ascontiguousarray(vectors, np.float32), np.union1d(kept, np.setdiff1d(changed, gone)))
         return other
 
+    def nbytes(self) -> int:
+        """Memory in bytes: a vector and its links for each item; coarse levels add little."""
+        index = file.insist_built(self._index)
+        return int(index.ntotal * (4 * index.d + 4 * (2 * self.links) + 16) + self._items.nbytes)
+
     def settings(self) -> dict[str, Any]:
         """With the breadth as it was found, for the bundle."""
         return {

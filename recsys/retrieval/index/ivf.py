@@ -145,6 +145,11 @@ class IvfIndex:
         other._hold(index, vectors, self._moved(vectors, new, left))
         return other
 
+    def nbytes(self) -> int:
+        """Memory in bytes: a code and an id for each item, the lists' centres; without the vectors to compare again."""
+        index = file.insist_built(self._index)
+        return int(index.ntotal * (index.code_size + 8) + self._centres.nbytes + self._list_of.nbytes)
+
     def settings(self) -> dict[str, Any]:
         """Lists and probes as they were found, for the bundle."""
         return {
