@@ -3,7 +3,7 @@
     python -m tests.benchmark.trained_million [FOLDER]
 
 What an index is worth depends on how vectors lie, and trained ones lie otherwise than random ones. So a SASRec (d=64,
-sampled softmax with 256 shared negatives, row-wise Adam) learns a made-up log of a million items: 20,000 shelves of 50
+sampled softmax with 512 mixed negatives, row-wise Adam) learns a made-up log of a million items: 20,000 shelves of 50
 items each; a shopper goes along a shelf (chance .8), on to one of the four beside it (.15) or anywhere (.05), and takes
 of a shelf by a Zipf law. Queries are the encoder's for shoppers of a later log. Takes some ten minutes on two cores
 once; `tests.benchmark.retrieval` uses what lies in the folder.
@@ -21,9 +21,10 @@ from recsys.event import EventType
 from recsys.feature.spec import FeatureSpec, QueryKind
 from recsys.loss.sampled_softmax import SampledSoftmax
 from recsys.model.sasrec import SASRec
-from recsys.sampler.uniform import UniformSampler
+from recsys.sampler.mixed import MixedSampler
 from recsys.sequence.histories import Histories
 from recsys.sequence.loader import Loader
+from recsys.similarity.dot import Dot
 from recsys.state import History
 from recsys.tower.id import Id
 from tests.benchmark.catalogue_scale import Timed
@@ -35,7 +36,7 @@ from training.trainer.single import SingleTrainer
 FOLDER = Path("outputs/benchmark/trained_million")
 SHELVES, SHELF, DIM, LENGTH = 20_000, 50, 64, 50
 ITEMS = SHELVES * SHELF
-SHOPPERS, EVENTS, QUERIES, EPOCHS = 250_000, 20, 2_000, 4
+SHOPPERS, EVENTS, QUERIES, EPOCHS = 400_000, 20, 2_000, 4
 FEATURES = FeatureSpec(
     max_length=LENGTH, query=QueryKind.LAST, known_types=(EventType.VIEW,), type_alias=EventType.VIEW
 )
@@ -66,18 +67,27 @@ def trained() -> SASRec:
     """The model, from nothing."""
     torch.manual_seed(0)
     trainer = SingleTrainer(epochs=EPOCHS, batch_tokens=6_400, context_tokens=10, device="cpu")
-    loader = Loader.of(
-        sequences(SHOPPERS, 0), FEATURES, batch_tokens=trainer.batch_tokens, context=trainer.context_tokens
+    histories = sequences(SHOPPERS, 0)
+    loader = Loader.of(histories, FEATURES, batch_tokens=trainer.batch_tokens, context=trainer.context_tokens)
+    taken = torch.from_numpy(np.bincount(histories.events.item, minlength=ITEMS + 1)).float()
+    encoder = SASRec(
+        items=ITEMS + 1,
+        features=FEATURES,
+        dim=DIM,
+        blocks=1,
+        heads=2,
+        dropout=0.1,
+        tower=Id(std=0.02, sparse=True),
+        similarity=Dot(popularity=False),
     )
-    encoder = SASRec(items=ITEMS + 1, features=FEATURES, dim=DIM, blocks=1, heads=2, dropout=0.1, tower=Id(sparse=True))
     watch = Timed()
     with tempfile.TemporaryDirectory() as folder:
         trainer.fit(
             encoder,
             loader,
-            loss=SampledSoftmax(negatives=256),
-            sampler=UniformSampler(popularity=torch.ones(ITEMS + 1)),
-            optimizer=RowwiseAdam(learning_rate=5e-3),
+            loss=SampledSoftmax(negatives=512),
+            sampler=MixedSampler(popularity=taken),
+            optimizer=RowwiseAdam(learning_rate=1e-2),
             schedule=OneCycle(),
             seed=0,
             watch=watch,
