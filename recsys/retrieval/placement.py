@@ -52,7 +52,8 @@ class _Kind:
 
     @staticmethod
     def _said(code: np.ndarray) -> np.ndarray:
-        return np.maximum((code > 0).sum(1), 1).astype(np.float32)
+        said: np.ndarray = np.maximum((code > 0).sum(1), 1).astype(np.float32)
+        return said
 
 
 class Placement:
