@@ -14,7 +14,8 @@ from training.scoring.shoppers import read_shoppers
 from training.which import bundle_folder
 
 
-def _wanted(config: DictConfig) -> Wanted:
+def wanted(config: DictConfig) -> Wanted:
+    """What a configuration asks for; the bundle that it names is looked up."""
     outputs = Path(config.outputs).absolute()
     try:
         at = None if config.at is None else parse_instant(str(config.at))
@@ -40,7 +41,7 @@ def _wanted(config: DictConfig) -> Wanted:
 
 def _score(config: DictConfig) -> None:
     source, engine = (instantiate(config[name], _convert_="all") for name in ("data", "engine"))
-    score_shoppers(source, _wanted(config), engine, Console(), clock=SystemClock())
+    score_shoppers(source, wanted(config), engine, Console(), clock=SystemClock())
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import hydra
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from recsys.clock import DAY, ManualClock, to_datetime
+from recsys.clock import DAY, ManualClock, parse_instant, to_datetime
 from recsys.errors import ConfigError
 from recsys.event import EVENT_SCHEMA, Event, EventType
 from recsys.log.engine import LocalEngine
@@ -29,6 +30,7 @@ from serving.store.sqlite import SqliteStore
 from tests.made_up_shop import MadeUpShop
 from training.engine.ray import RayEngine
 from training.recipe import Recipe
+from training.score import main, wanted
 from training.scoring.answers_file import ANSWERS_SCHEMA
 from training.scoring.run import Wanted, score_shoppers
 from training.scoring.shoppers import read_shoppers
@@ -207,6 +209,39 @@ def test_the_instant_is_by_default_just_after_the_last_event(files: Files, tiny_
     path = score_shoppers(MadeUpShop(), replace(files.wanted, at=None), LocalEngine(), Console(quiet=True), clock=NOW)
     last = max(EventLog(log_folder(MadeUpShop(), tiny_recipe.outputs)).events()["occurred_at"].to_pylist())
     assert path == tiny_recipe.outputs / "answers" / f"made_up-{last:%Y%m%dT%H%M%S}.parquet"
+
+
+def test_the_settings_of_the_command_are_what_is_wanted(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "who.txt").write_text("ann\n")
+    overrides = ["tracker='null'", f"bundle={tiny_bundle}", f"shoppers={tmp_path / 'who.txt'}", "channel=app", "seed=8"]
+    overrides += ["at='2017-12-31T18:00+01:00'", "count=3", "exclude_seen=true", "active_days=9", "batch_shoppers=4"]
+    with hydra.initialize_config_module("conf", version_base="1.3"):
+        found = wanted(hydra.compose("score", [*overrides, "answers=out.parquet", "device=phone"]))
+    assert found == Wanted(
+        bundle=tiny_bundle,
+        outputs=Path("outputs").absolute(),
+        answers=Path("out.parquet").absolute(),
+        at=parse_instant("2017-12-31T17:00"),
+        count=3,
+        exclude_seen=True,
+        shoppers=("ann",),
+        active_days=9,
+        channel="app",
+        device="phone",
+        batch_shoppers=4,
+        seed=8,
+    )
+
+
+def test_what_is_no_instant_is_refused_with_an_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["recsys-score", "at=soon"])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert "at=soon is no instant" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @dataclass(frozen=True, slots=True)
