@@ -5,6 +5,7 @@ RecsysError
 ├── DataError            data that cannot be used as it stands
 │   ├── SourceError      a source is missing, unreadable or of another shape than declared
 │   └── UnknownItemError an item id that the catalogue does not hold
+├── FilterError          a filter that cannot be understood: names the place in it, the value and what is allowed
 ├── BundleError          a bundle that is incomplete, altered or of an unknown format
 ├── ReleaseError         a model version or alias that the registry does not know
 ├── StoreError           the online store cannot acknowledge or read
@@ -31,6 +32,10 @@ class SourceError(DataError):
 
 class UnknownItemError(DataError):
     """An item id that the catalogue does not hold."""
+
+
+class FilterError(RecsysError):
+    """A filter that the filter language does not know, or that is larger than it allows."""
 
 
 class BundleError(RecsysError):

@@ -101,10 +101,11 @@ class Recommender:
         states: Sequence[ShopperState],
         *,
         counts: Sequence[int],
-        rng: np.random.Generator,
+        rng: np.random.Generator | Sequence[np.random.Generator],
         with_encoder: bool = True,
     ) -> list[Slate]:
-        """A slate for each state, of at most `counts` [B] items. CPU-bound and synchronous.
+        """A slate for each state, of at most `counts` [B] items, by one `rng` or by one for each state [B]. CPU-bound
+        and synchronous.
 
         Without the encoder the crowd's sources answer alone, and the slate says that it is degraded.
         """
@@ -126,7 +127,7 @@ class Recommender:
         states: Sequence[ShopperState],
         *,
         counts: Sequence[int],
-        rng: np.random.Generator,
+        rng: np.random.Generator | Sequence[np.random.Generator],
         with_encoder: bool = True,
         query: np.ndarray | None = None,
     ) -> list[tuple[Blended, Choice]]:
@@ -144,9 +145,10 @@ class Recommender:
         known = query[asks] if query is not None else None
         found = iter((self.retrieve(asking) if known is None else self.nearest(known, asking)) if asking else ())
         blended = [self._ranked(state, next(found) if ask else None) for state, ask in zip(states, asks, strict=True)]
+        drawn = [rng] * len(states) if isinstance(rng, np.random.Generator) else rng
         return [
-            (mixed, self.policy.choose(mixed.candidates, state, count=count, rng=rng))
-            for mixed, state, count in zip(blended, states, counts, strict=True)
+            (mixed, self.policy.choose(mixed.candidates, state, count=count, rng=own))
+            for mixed, state, count, own in zip(blended, states, counts, drawn, strict=True)
         ]
 
     def _ranked(self, state: ShopperState, encoder: Candidates | None) -> Blended:

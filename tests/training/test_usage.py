@@ -4,7 +4,7 @@ import pytest
 
 from conf.usage import usage
 
-COMMANDS = ("train", "evaluate", "sweep", "ingest", "describe", "erase", "migrate")
+COMMANDS = ("train", "evaluate", "score", "sweep", "ingest", "describe", "erase", "migrate")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,5 +1,6 @@
 """From the log to histories: everybody's events, as they were known at each question."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,12 @@ def test_everybody_as_known_at_an_instant_is_what_the_plain_definition_says(
         if fact[0] < at:
             wanted.setdefault(shopper_known(facts, fact, at), []).append(number)
     assert known == wanted
+    number = log.shopper_number()
+    edges = np.searchsorted(number, np.arange(number[-1] + 2)).tolist()
+    alone = [log.sequences(first, last).as_known_at(at) for first, last in pairwise(edges)]
+    assert {one.shopper[0].as_py(): sorted(one[0].price.astype(int).tolist()) for one in alone if len(one)} == wanted, (
+        "one shopper's sequences alone say the same"
+    )
     assert sorted(log.events_once().price.astype(int).tolist()) == list(range(len(facts)))
 
 

@@ -1,0 +1,1 @@
+"""Answers for many shoppers at once, as a file."""

@@ -1,0 +1,120 @@
+"""Answers for some of many shoppers at one instant: the step that any engine runs.
+
+Histories, the list of who is asked about and the parts of the answer lie in files that all workers see; a task is a
+range of the list. Tasks are the same whoever runs them and every shopper has a random generator of their own, so the
+answers do not depend on the engine.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from recsys.recommender import Recommender
+from recsys.sequence.gather import read_histories
+from recsys.sequence.histories import Histories
+from recsys.sequence.question import remembered
+from recsys.state import Context, History, ShopperState
+from training.scoring.answers_file import Scored, write_part
+from training.scoring.shoppers import read_asked
+
+_BATCH = 64
+_loading = Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What is asked about every shopper.
+
+    Attributes:
+        bundle: the release that answers.
+        histories: what `gather` wrote.
+        at: the instant of the question, microseconds UTC; what happened then or later is not known.
+        count: how many items.
+        exclude_seen: items that the shopper acted on before are left out.
+        active_since: only about shoppers who did something from this instant on, before `at`; None: about all.
+        named: the list was given: a shopper without a history is answered too.
+        channel, device: of the question, where they are known.
+        seed: of the shoppers' random generators.
+        generated_at: when this is asked, microseconds UTC.
+    """
+
+    bundle: Path
+    histories: Path
+    at: int
+    count: int
+    exclude_seen: bool
+    active_since: int | None
+    named: bool
+    channel: str | None
+    device: str | None
+    seed: int
+    generated_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreTask:
+    """The shoppers [begin, end) of the list `asked`, whose answers go to the file `part`."""
+
+    asking: Asking
+    asked: Path
+    begin: int
+    end: int
+    part: Path
+
+
+def score(task: ScoreTask) -> Scored:
+    """Answer for the shoppers of a task and write the part, whole or not at all; one that is there already stays."""
+    if task.part.exists():
+        return Scored.of(task.part)
+    asking = task.asking
+    recommender = released(asking.bundle)
+    histories = read_histories(asking.histories)
+    told = [
+        (shopper, state)
+        for shopper, first, last in read_asked(task.asked, task.begin, task.end)
+        if (state := _state(recommender, histories.sequences(first, last), asking)) is not None
+    ]
+    shoppers, states = [shopper for shopper, _ in told], [state for _, state in told]
+    slates = [
+        slate
+        for at in range(0, len(states), _BATCH)
+        for slate in recommender.answer(
+            states[at : at + _BATCH],
+            counts=[asking.count] * len(states[at : at + _BATCH]),
+            rng=[_generator(shopper, asking.seed) for shopper in shoppers[at : at + _BATCH]],
+        )
+    ]
+    write_part(task.part, shoppers, slates, generated_at=asking.generated_at)
+    return Scored.of(task.part)
+
+
+def released(bundle: Path) -> Recommender:
+    """The recommender of a bundle; threads of one process share it."""
+    with _loading:
+        return _recommender(bundle)
+
+
+@lru_cache(maxsize=1)
+def _recommender(bundle: Path) -> Recommender:
+    return Recommender.load(bundle, threads=1)  # tasks run beside each other; and sums come out the same everywhere
+
+
+def _state(recommender: Recommender, sequences: Histories, asking: Asking) -> ShopperState | None:
+    """The shopper at the instant, as serving sees them; None who need no answer."""
+    known = sequences.as_known_at(asking.at)
+    history = remembered(known[0] if len(known) else History.empty(), recommender.features.memory)
+    if not asking.named and not len(history):
+        return None
+    if asking.active_since is not None and (not len(history) or history.time[-1] < asking.active_since):
+        return None
+    seen = frozenset(history.interactions().item.tolist()) if asking.exclude_seen else frozenset()
+    return ShopperState(history, Context(at=asking.at, channel=asking.channel, device=asking.device), seen)
+
+
+def _generator(shopper: str, seed: int) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}:{shopper}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
