@@ -7,17 +7,17 @@ import numpy as np
 
 
 class Allowed:
-    """Items that a search may return. Made once per compiled filter and used for many searches; never altered.
+    """Items that a search may return; never altered. Indices beyond the mask are not allowed.
 
     Args:
-        mask: of every catalogue index [V] bool; index 0, padding, is left out whatever it says.
+        mask: of every catalogue index [V] bool; False at index 0, padding.
+        bits: the same eight to a byte, the lowest bit first [ceil(V / 8)] uint8, where they are known already.
+        count: how many items there are, likewise.
     """
 
-    def __init__(self, mask: np.ndarray) -> None:
-        self.mask = mask.copy()
-        self.mask[0] = False
-        self.mask.flags.writeable = False
-        self._upto: Allowed | None = None
+    def __init__(self, mask: np.ndarray, *, bits: np.ndarray | None = None, count: int | None = None) -> None:
+        self.mask = mask
+        self._bits, self._count = bits, count
         self.kept: WeakKeyDictionary[object, np.ndarray] = WeakKeyDictionary()
 
     @cached_property
@@ -27,23 +27,19 @@ class Allowed:
 
     @cached_property
     def bits(self) -> np.ndarray:
-        """The mask eight to a byte, the lowest bit first [ceil(V / 8)] uint8."""
-        return np.packbits(self.mask, bitorder="little")
+        """The mask as FAISS reads it."""
+        return np.packbits(self.mask, bitorder="little") if self._bits is None else self._bits
 
     @cached_property
     def count(self) -> int:
         """How many items there are."""
-        return int(np.count_nonzero(self.mask))
+        return int(np.count_nonzero(self.mask)) if self._count is None else self._count
 
-    def upto(self, size: int) -> "Allowed":
-        """The same of the first `size` indices alone; remembered. Indices beyond the mask are not allowed."""
-        if size == len(self.mask):
-            return self
-        if self._upto is None or len(self._upto.mask) != size:
-            mask = np.zeros(size, bool)
-            mask[: len(self.mask)] = self.mask[:size]
-            self._upto = Allowed(mask)
-        return self._upto
+    def at(self, items: np.ndarray) -> np.ndarray:
+        """Whether each of `items` [N] is allowed."""
+        inside: np.ndarray = self.mask[np.minimum(items, len(self.mask) - 1)] & (items < len(self.mask))
+        return inside
 
-    def __len__(self) -> int:
-        return self.count
+    def below(self, size: int) -> np.ndarray:
+        """The items that have an index below `size`, ascending."""
+        return self.rows[: np.searchsorted(self.rows, size)]

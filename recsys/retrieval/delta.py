@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index.exact import NOWHERE, best_of
 
 _FIRST = 1_024
@@ -57,11 +58,11 @@ class Delta:
         slot = self._slot[known]
         self._alive[slot[slot >= 0]] = False
 
-    def search(self, query: np.ndarray, count: int, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and items [B, K] of the best for `query` [B, D]; `mask` [V] says which are allowed, beyond it none."""
+    def search(self, query: np.ndarray, count: int, allowed: Allowed | None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and items [B, K] of the best for `query` [B, D], out of what is `allowed`."""
         items, alive = self._items[: self._used], self._alive[: self._used]
-        if mask is not None:
-            alive = alive & (items < len(mask)) & mask[np.minimum(items, len(mask) - 1)]
+        if allowed is not None:
+            alive = alive & allowed.at(items)
         scores = query @ self._vectors[: self._used].T
         scores[:, ~alive] = -np.inf
         return best_of(scores, np.broadcast_to(items, scores.shape), min(count, self._used))

@@ -81,18 +81,17 @@ class LiveIndex:
         Rows with fewer than K items are filled with index 0 at -inf.
         """
         query = np.ascontiguousarray(query, np.float32)
-        mask, asked = None if allowed is None else allowed.mask, count
+        asked = count
         while True:
             main = self._main
-            inside = None if allowed is None else allowed.upto(len(main.vectors))
-            scores, items = main.index.search(query, asked, inside)
+            scores, items = main.index.search(query, asked, allowed)
             with self._lock:
                 if main is not self._main:  # swapped meanwhile: the delta now lies in the new one
                     continue
                 old = self._stale[items]
                 enough = int((~old & (items > NOWHERE)).sum(1).min(initial=count)) >= count
                 if enough or items.shape[1] < asked or not old.any():
-                    waiting = [delta.search(query, count, mask) for delta in self._deltas]
+                    waiting = [delta.search(query, count, allowed) for delta in self._deltas]
                     break
             asked = 4 * asked + _SPARE
         scores[old], items[old] = -np.inf, NOWHERE

@@ -44,7 +44,7 @@ class FlatIndex:
         if allowed is None:
             scores, rows = index.search(query, min(count, index.ntotal))
             return scores, self._items[rows]
-        here = allowed.mask[self._items]
+        here = allowed.at(self._items)
         inside = np.flatnonzero(here)
         if len(inside) <= _FEW * index.ntotal:
             scores, rows = nearest_of(self._vectors, inside, query, count)

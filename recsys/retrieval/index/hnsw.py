@@ -62,7 +62,7 @@ class HnswIndex:
         query = np.ascontiguousarray(query, np.float32)
         if allowed is None:
             return self._walked(self.breadth or 1, query, min(count, index.ntotal))
-        here = allowed.mask[self._items]
+        here = allowed.at(self._items)
         inside = np.flatnonzero(here)
         count, share = min(count, len(inside)), len(inside) / max(1, len(here))
         if share <= _FEW:

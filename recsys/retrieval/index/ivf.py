@@ -21,6 +21,8 @@ from recsys.retrieval.index.probes import enough
 
 EXACT = 10_000
 """Up to so many allowed items are compared one by one: that is faster than finding out which lists hold them."""
+_MOST = 0.6
+"""Where more of the items than this are allowed, the lists nearest to the query are read as if all were."""
 _SCANNED = 60
 """Of allowed items, the lists read hold at least so many for each one asked for."""
 _TRAINED_ON = 40
@@ -111,6 +113,12 @@ class IvfIndex:
         query = np.ascontiguousarray(query, np.float32)
         if allowed is None:
             return self.search_with(self.probes or 1, query, min(count, index.ntotal))
+        if allowed.count > _MOST * index.ntotal:
+            scores, items = self.search_with(
+                self.probes or 1, query, min(count, index.ntotal), file.among(allowed.bits)
+            )
+            filled = int((items > 0).sum(1).max(initial=0))
+            return scores[:, :filled], items[:, :filled]
         inside = self._sizes(allowed)
         total = int(inside.sum())
         if total <= EXACT:
@@ -122,13 +130,16 @@ class IvfIndex:
             scores[short], items[short] = nearest_of(self._vectors, self._inside(allowed), query[short], count)
         return scores, items
 
-    def search_with(self, probes: int, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """What reading `probes` lists finds for `query` [B, D]; all of everything where that is not enough."""
+    def search_with(
+        self, probes: int, query: np.ndarray, count: int, only: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What reading `probes` lists finds for `query` [B, D], and `only` what is chosen; more lists where that is not
+        enough."""
         fetched = min(self._fetched(count), self._index.ntotal)
-        scores, items = self._index.search(query, fetched, params=file.reading(probes))
+        scores, items = self._index.search(query, fetched, params=file.reading(probes, only))
         scores, items = self._exactly(scores, items, query, count)
         if (items[:, -1] == 0).any() and probes < self._index.nlist:
-            return self.search_with(min(4 * probes, self._index.nlist), query, count)
+            return self.search_with(min(4 * probes, self._index.nlist), query, count, only)
         return scores, items
 
     def renewed(self, vectors: np.ndarray, *, changed: np.ndarray, gone: np.ndarray) -> "IvfIndex":
@@ -220,13 +231,13 @@ class IvfIndex:
 
     def _inside(self, allowed: Allowed) -> np.ndarray:
         """The allowed items that are here."""
-        rows = allowed.rows
+        rows = allowed.below(len(self._list_of))
         here: np.ndarray = rows[self._list_of[rows] >= 0]
         return here
 
     def _sizes(self, allowed: Allowed) -> np.ndarray:
         """How many allowed items each list holds [lists]; remembered with them."""
         if self not in allowed.kept:
-            where = self._list_of[allowed.rows]
+            where = self._list_of[allowed.below(len(self._list_of))]
             allowed.kept[self] = np.bincount(where[where >= 0], minlength=self._index.nlist)
         return allowed.kept[self]
