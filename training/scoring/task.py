@@ -72,7 +72,7 @@ def score(task: ScoreTask) -> Scored:
         return Scored.of(task.part)
     asking = task.asking
     recommender = released(asking.bundle)
-    histories = read_histories(asking.histories)
+    histories = _histories(asking.histories)
     told = [
         (shopper, state)
         for shopper, first, last in read_asked(task.asked, task.begin, task.end)
@@ -101,6 +101,11 @@ def released(bundle: Path) -> Recommender:
 @lru_cache(maxsize=1)
 def _recommender(bundle: Path) -> Recommender:
     return Recommender.load(bundle, threads=1)  # tasks run beside each other; and sums come out the same everywhere
+
+
+@lru_cache(maxsize=1)
+def _histories(folder: Path) -> Histories:
+    return read_histories(folder)
 
 
 def _state(recommender: Recommender, sequences: Histories, asking: Asking) -> ShopperState | None:

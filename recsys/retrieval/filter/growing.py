@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Rows = slice | np.ndarray
-"""Catalogue indices: a slice of them, or an array [N] int64."""
+"""Catalogue indices: `ALL` of them, or an array [N] int64."""
 
 ALL = slice(None)
 _FEW = 16
