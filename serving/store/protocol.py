@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from recsys.event import Event
+from serving.store.item import ItemChange, ItemOutcome, StoredItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,18 @@ class OnlineStore(Protocol):
 
     async def exposure(self, recommendation_id: str) -> Exposure | None:
         """A slate that was handed out, or None if no such recommendation was recorded."""
+        ...
+
+    async def change_items(self, changes: Sequence[ItemChange], *, at: int) -> list[ItemOutcome]:
+        """Make changes of items, told at instant `at`, in order and all or none of them; what came of each.
+
+        Durable on return. What a change means beside what is stored already is told in `serving/store/item.py`.
+        """
+        ...
+
+    async def items_since(self, revision: int, *, limit: int) -> list[StoredItem]:
+        """The `limit` items that changed first after a revision (0: from the beginning), as they are now, in the order
+        of their last change."""
         ...
 
     async def check(self) -> None:

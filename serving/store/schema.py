@@ -8,10 +8,10 @@ from typing import Any
 
 from recsys.errors import StoreError
 from recsys.event import ACTS, Event, EventType
-from serving.store import identity
+from serving.store import identity, items
 from serving.store.protocol import ExposedItem, Exposure
 
-VERSION = 2
+VERSION = 3
 
 _EVENTS = """
 CREATE TABLE events (
@@ -91,7 +91,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    _run(connection, _EVENTS + _LINKS + _EXPOSURES)
+    _run(connection, _EVENTS + _LINKS + _EXPOSURES + items.TABLES)
 
 
 def _from_1(connection: sqlite3.Connection) -> None:
@@ -101,9 +101,15 @@ def _from_1(connection: sqlite3.Connection) -> None:
         without = [row[0] for row in connection.execute(_LINKED_WITHOUT_EVENT, (visitor,))]
         identity.tell_again(connection, visitor, before=without)
     connection.execute("DROP TABLE links_1")
+    _from_2(connection)
 
 
-_STEPS = {0: _create, 1: _from_1}
+def _from_2(connection: sqlite3.Connection) -> None:
+    """Version 2 knew nothing of items."""
+    _run(connection, items.TABLES)
+
+
+_STEPS = {0: _create, 1: _from_1, 2: _from_2}
 """How a file of each older version becomes one of this; 0 is an empty file."""
 
 

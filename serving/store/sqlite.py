@@ -16,8 +16,9 @@ from typing import Literal
 from recsys.errors import StoreError
 from recsys.event import Event
 from serving.batching import Batching
-from serving.store import schema
+from serving.store import items, schema
 from serving.store.identity import FAR_OFF
+from serving.store.item import ItemChange, ItemOutcome, StoredItem
 from serving.store.protocol import Exposure
 
 BUSY_TIMEOUT_S = 5.0
@@ -98,6 +99,26 @@ class SqliteStore:
         found: list[Exposure | None] = []
         await self._open.read(lambda connection: found.append(schema.exposed(connection, recommendation_id)))
         return found[0]
+
+    async def change_items(self, changes: Sequence[ItemChange], *, at: int) -> list[ItemOutcome]:
+        """What came of each change; durable on return."""
+        outcomes: list[ItemOutcome] = []
+
+        def work(connection: sqlite3.Connection) -> None:
+            outcomes[:] = items.write(connection, changes, at=at)
+
+        await self._open.write(work)
+        return outcomes
+
+    async def items_since(self, revision: int, *, limit: int) -> list[StoredItem]:
+        """The next `limit` items by revision."""
+        found: list[StoredItem] = []
+
+        def work(connection: sqlite3.Connection) -> None:
+            found[:] = items.since(connection, revision, limit=limit)
+
+        await self._open.read(work)
+        return found
 
     async def check(self) -> None:
         """Raise StoreError if the file cannot be read."""

@@ -272,7 +272,7 @@ async def test_a_file_of_a_later_version_is_refused_with_both_versions(tmp_path:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match=r"schema version 99.*reads version 2"):
+    with pytest.raises(StoreError, match=r"schema version 99.*reads version 3"):
         await SqliteStore(path).open()
 
 
