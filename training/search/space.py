@@ -16,7 +16,7 @@ MEASURING = (
     *("tracker", "validation_days", "validation_queries"),
 )
 """Keys that say what is measured, from where or with what: trials that differ in them could not be compared."""
-UNTRIED = ("evaluation_queries", "index", "policy", "ranker", "refit", "register", "retrieval", "reuse")
+UNTRIED = (*("evaluation_queries", "index", "policy", "promote", "ranker", "refit", "register", "retrieval", "reuse"),)
 """Keys of what comes after a trial, which validates the encoder alone: trials that differ in them would not differ."""
 _DIGITS = 3
 
