@@ -4,21 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from omegaconf import DictConfig, open_dict
 from rich.console import Console
 
 from recsys.bundle import read_bundle
 from recsys.errors import BundleError
+from recsys.log.engine import Engine
 from recsys.log.writer import write_log
 from recsys.metric.evaluation import Case, Ranked, Score
 from recsys.metric.interval import Paired
 from recsys.recommender import Recommender
 from training.assembly import with_statistics
 from training.command import command
-from training.comparison import circumstances, own_rows, paired_rows, protocol_of, ranked_rows, scores, was_refit
+from training.comparison import circumstances, paired_rows, protocol_of, ranked_rows, scores, was_refit
 from training.dataset import Dataset
 from training.ranks_file import write_ranks
 from training.recipe import Recipe
+from training.rivals import asked as asked_of
+from training.rivals import insist_unseen, renumbered, with_items_of
 from training.start import Start
 from training.table import AGAINST, print_paired, print_slices, print_table
 from training.train import assemble
@@ -30,8 +34,8 @@ class Asked:
     """What shall be evaluated, and how much of it told.
 
     Attributes:
-        bundle: a bundle's folder, a run's id, or "champion".
-        against: another one that answers the same questions; None for none.
+        bundle: a bundle's folder, a version's number, a run's id, "champion" or "challenger".
+        against: another one that answers the same questions, and may know other items; None for none.
         ranks: the Parquet file that the rank of every target goes to; None for none.
         slices: whether the parts of the questions are printed.
     """
@@ -67,17 +71,15 @@ def evaluate_bundle(recipe: Recipe, asked: Asked, console: Console) -> Evaluatio
     with recipe.engine as engine:
         fingerprint = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print).fingerprint
         dataset = Dataset.of(recipe, engine, start=Start(recommender=recommender))
-    for one, place in [(recommender, folder), *([other] if other else [])]:
-        _insist_same_data(one, place, dataset, fingerprint)
-    with console.status("counting the crowd up to the cut-off ...") as status:
-        recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
-        cases = dataset.test(recipe.evaluation_queries, recipe.seed)
-        ranked = ranked_rows(cases, recommender, dataset, tell=status.update)
-        if other:
-            rival = with_statistics(other[0], recipe, dataset, dataset.before_test())
-            ranked |= {AGAINST + name: found for name, found in own_rows(cases, rival).items()}
-        around = circumstances(cases, dataset, refit=recipe.refit)
-        rows = scores(cases, ranked, around, seed=recipe.seed)
+        _insist_same_data(recommender, folder, dataset, fingerprint)
+        with console.status("counting the crowd up to the cut-off ...") as status:
+            recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
+            cases = dataset.test(recipe.evaluation_queries, recipe.seed)
+            ranked = ranked_rows(cases, recommender, dataset, tell=status.update)
+            if other:
+                dataset, cases, ranked = _with_rival(other, recommender, recipe, engine, dataset, cases, ranked)
+            around = circumstances(cases, dataset, refit=recipe.refit)
+            rows = scores(cases, ranked, around, seed=recipe.seed)
     paired = paired_rows(cases, ranked, seed=recipe.seed) if other else {}
     console.print(f"bundle {recommender.model_version}: {folder}", soft_wrap=True)
     if other:
@@ -95,6 +97,27 @@ def evaluate_bundle(recipe: Recipe, asked: Asked, console: Console) -> Evaluatio
 def _read(named: str, recipe: Recipe) -> tuple[Recommender, Path]:
     folder = bundle_folder(named, recipe.tracker(outputs=recipe.outputs))
     return read_bundle(folder), folder
+
+
+def _with_rival(
+    other: tuple[Recommender, Path],
+    recommender: Recommender,
+    recipe: Recipe,
+    engine: Engine,
+    dataset: Dataset,
+    cases: Sequence[Case],
+    ranked: Mapping[str, Ranked],
+) -> tuple[Dataset, Sequence[Case], Mapping[str, Ranked]]:
+    """The questions with the targets that either bundle knows, and how all rows and the second bundle ranked them."""
+    insist_unseen(other[0], str(other[1]), dataset.cutoff)
+    coding = with_items_of(recommender.coding, other[0].coding)
+    if coding.catalogue.size > recommender.catalogue.size:
+        dataset = Dataset.of(recipe, engine, coding=coding)
+        questions = dataset.test(recipe.evaluation_queries, recipe.seed)
+        ranked = renumbered(ranked, cases, questions, np.arange(recommender.catalogue.size))
+        cases = questions
+    theirs = asked_of(other[0], recipe, engine, cases, dataset.catalogue)
+    return dataset, cases, {**ranked, **{AGAINST + name: found for name, found in theirs.items()}}
 
 
 def _insist_same_data(recommender: Recommender, folder: Path, dataset: Dataset, fingerprint: str) -> None:

@@ -23,6 +23,8 @@ from pathlib import Path
 from recsys.clock import Clock, SystemClock, to_datetime
 from recsys.errors import ConfigError, ReleaseError
 
+CHAMPION = "champion"
+CHALLENGER = "challenger"
 REPLACED = "replaced"
 _REMEMBERED = 100
 

@@ -44,6 +44,10 @@ class Registry(Protocol):
         """The version of this number, or the latest one of the run with this id."""
         ...
 
+    def of_bundle(self, digest: str) -> "Version | None":
+        """The latest version whose bundle has this digest (its tag `bundle`)."""
+        ...
+
     def promote(self, version: "Version", because: "Because") -> None:
         """Make a version the champion and remember the one before."""
         ...

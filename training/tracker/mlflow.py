@@ -18,9 +18,10 @@ from mlflow.tracking import MlflowClient
 
 from recsys.clock import SystemClock
 from recsys.errors import ConfigError
+from training.promotion import CHAMPION
 from training.protocols import Champion
 from training.tracker.lineage import opened_run
-from training.tracker.registry import CHAMPION, MODEL, MlflowRegistry, local_path
+from training.tracker.registry import MODEL, MlflowRegistry, local_path
 from training.tracker.system import measured
 
 BUNDLE = "bundle"

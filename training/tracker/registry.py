@@ -11,11 +11,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from recsys.errors import ReleaseError
-from training.promotion import REPLACED, Because, Version, former, line_after
+from training.promotion import CHALLENGER, CHAMPION, REPLACED, Because, Version, former, line_after
 
 MODEL = "attune"
-CHAMPION = "champion"
-CHALLENGER = "challenger"
 
 
 class MlflowRegistry:
@@ -54,6 +52,13 @@ class MlflowRegistry:
             wanted = f"name = '{MODEL}'" + ("" if named.isdecimal() else f" and run_id = '{named}'")
             known = self._client.search_model_versions(wanted) if named.isalnum() else []
         found = [one for one in known if not named.isdecimal() or str(one.version) == named]
+        return _version(max(found, key=lambda one: int(one.version))) if found else None
+
+    def of_bundle(self, digest: str) -> Version | None:
+        """The latest version whose bundle has this digest."""
+        with self._answering():
+            known = self._client.search_model_versions(f"name = '{MODEL}'") if self._aliases() is not None else []
+        found = [one for one in known if one.tags.get("bundle") == digest]
         return _version(max(found, key=lambda one: int(one.version))) if found else None
 
     def promote(self, version: Version, because: Because) -> None:
