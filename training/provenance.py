@@ -14,7 +14,7 @@ from recsys.protocols import Source
 from training.machine import machine_facts
 
 _LIBRARIES = ("attune-recsys", "torch", "numpy", "pyarrow", "faiss-cpu", "safetensors", "hydra-core", "mlflow", "ray")
-_NOT_SHAPING = ("outputs", "engine", "reuse", "register", "promote", "tracker", "experiment")
+_NOT_SHAPING = ("outputs", "exports", "engine", "reuse", "register", "promote", "tracker", "experiment")
 _NOT_SHAPING_WITHIN = ("trainer.resume", "trainer.checkpoint_s")
 
 

@@ -91,7 +91,8 @@ def test_the_command_explains_itself_from_another_directory(installed: Installed
 
 
 SCRIPTS = [
-    f"recsys-{name}" for name in ("train", "evaluate", "sweep", "ingest", "describe", "erase", "migrate", "serve")
+    f"recsys-{name}"
+    for name in ("train", "evaluate", "sweep", "promote", "ingest", "describe", "erase", "migrate", "serve", "export")
 ]
 
 
