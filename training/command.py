@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import hydra
 from hydra.errors import InstantiationException
@@ -14,11 +15,16 @@ from conf.usage import usage
 from recsys.errors import RecsysError
 
 
-def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
+def command(
+    config_name: str,
+    run: Callable[[DictConfig], object],
+    *,
+    statuses: Mapping[type[RecsysError], int] = MappingProxyType({}),
+) -> None:
     """Run `run` with the composed configuration `conf/<config_name>.yaml`.
 
     Unknown groups, choices and keys end with status 2 before any work and show what exists; a `RecsysError` ends with
-    status 1 and its message, without a traceback.
+    status 1 and its message, without a traceback, or with the status that `statuses` gives for its class.
     """
     if problem := check_command_line(config_name):
         _say(problem)
@@ -37,7 +43,7 @@ def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
             if cause is None:
                 raise
             _say(f"{type(cause).__name__}: {cause}")
-            sys.exit(1)
+            sys.exit(next((status for kind, status in statuses.items() if isinstance(cause, kind)), 1))
         except OSError as error:
             if error.filename is None and error.errno is None:
                 raise

@@ -116,8 +116,8 @@ def _decided(
         words = f"{asked.reason} (although {verdict.words})"
         return _promoted(challenger, Because.now(words, evidence=evidence), registry)
     registry.refuse(challenger, Because.now(verdict.words, evidence=evidence))
-    why = f'{verdict.words}; version {champion.number} stays. To promote it all the same, say why: reason="..."'
-    return Decision(word="refused", why=why, version=challenger.number)
+    words = f'{verdict.words}; version {champion.number} stays. To promote it all the same, say why: reason="..."'
+    return Decision(word="refused", why=words, version=challenger.number)
 
 
 def _promoted(challenger: Version, because: Because, registry: Registry) -> Decision:

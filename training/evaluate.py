@@ -74,8 +74,8 @@ def evaluate_bundle(recipe: Recipe, asked: Asked, console: Console) -> Evaluatio
         _insist_same_data(recommender, folder, dataset, fingerprint)
         with console.status("counting the crowd up to the cut-off ...") as status:
             recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
-            cases = dataset.test(recipe.evaluation_queries, recipe.seed)
-            ranked = ranked_rows(cases, recommender, dataset, tell=status.update)
+            cases: Sequence[Case] = dataset.test(recipe.evaluation_queries, recipe.seed)
+            ranked: Mapping[str, Ranked] = ranked_rows(cases, recommender, dataset, tell=status.update)
             if other:
                 dataset, cases, ranked = _with_rival(other, recommender, recipe, engine, dataset, cases, ranked)
             around = circumstances(cases, dataset, refit=recipe.refit)

@@ -126,6 +126,7 @@ def _released(
         tags = {
             "recipe": recommender.facts["origin"]["recipe"],
             "bundle": recommender.model_version,
+            "data_fingerprint": recommender.facts["origin"]["data_fingerprint"],
             "answer_ndcg10": f"{rows[ANSWER_ROW].ndcg10:.4f}",
         }
         number, registry = tracker.register(folder, version_tags=tags), tracker.registry
