@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import io
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ from training.dataset import Dataset
 from training.loop import run
 from training.promotion import Because
 from training.recipe import Recipe
-from training.renewal import Renewal, retrain
+from training.renewal import FINGERPRINT, Renewal, retrain
 from training.tracker.mlflow import MlflowTracker, local_uri
 
 QUIET = Console(quiet=True)
@@ -164,6 +165,26 @@ def trail(recipe: Recipe, decision: Decision) -> None:
     children = client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert {child.info.run_name for child in children} == {"made_up", "promote"}
     assert {child.info.status for child in (*children, parent)} == {"FINISHED"}
+
+
+def test_what_was_refused_is_not_trained_again_until_something_is_new(recipe: Recipe, tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    shutil.copytree(recipe.outputs, outputs)
+    shutil.rmtree(outputs / "exports", ignore_errors=True)
+    sent_and_exported(purchases([WEEKS])[:30], outputs)
+    here = replace(recipe, outputs=outputs)
+    summary = write_log(with_exports(SHOP, outputs / "exports"), here.log_folder)
+    tracker = here.tracker(outputs=outputs)
+    registry = tracker.registry
+    assert registry is not None
+    with tracker.run("by hand", {}, {}):
+        number = tracker.register(outputs / "bundles" / "forgetful", version_tags={FINGERPRINT: summary.fingerprint})
+    challenger = registry.find(number or "")
+    assert challenger is not None
+    registry.refuse(challenger, by_hand())
+    nothing, said = retrained(here)
+    assert nothing is None
+    assert f"nothing to do: no event is new since version {number} was refused" in said
 
 
 def test_an_item_that_gets_its_row_later_is_known_with_everything_that_came_in_before(
