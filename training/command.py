@@ -1,5 +1,6 @@
 """Turns a Hydra configuration into a running command: early, readable refusals and no secrets of Hydra below it."""
 
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -54,6 +55,19 @@ def command(
             sys.exit(130)
 
     main()
+
+
+def literal(argument: str, key: str) -> str:
+    """An argument KEY=TEXT with the text as it was typed: Hydra would take commas, quotes and brackets for its own.
+
+    What is quoted for Hydra already, and null, is left alone. Within quotes it reads a backslash as one, but before a
+    quote.
+    """
+    name, _, text = argument.partition("=")
+    if name != key or text == "null" or text[:1] in ("'", '"'):
+        return argument
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    return f"{key}='{escaped}'"
 
 
 def _say(problem: str) -> None:

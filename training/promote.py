@@ -5,7 +5,7 @@ import sys
 from omegaconf import DictConfig, open_dict
 from rich.console import Console
 
-from training.command import command
+from training.command import command, literal
 from training.contest import Asked, contest, roll_back
 from training.train import assemble
 
@@ -26,6 +26,7 @@ def _run(config: DictConfig) -> None:
 
 def main() -> None:
     """Entry point."""
+    sys.argv[1:] = [literal(argument, "reason") for argument in sys.argv[1:]]
     command("promote", _run)
 
 

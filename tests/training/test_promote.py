@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 from mlflow.tracking import MlflowClient
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from recsys.bundle import read_bundle, write_bundle
@@ -22,6 +24,7 @@ from recsys.retrieval.blend import ENCODER, Blend
 from recsys.state import Knowledge
 from tests.made_up_shop import START, MadeUpShop
 from training import promote
+from training.command import literal
 from training.contest import Asked, Decision, contest
 from training.evaluate import Asked as AskedToEvaluate
 from training.evaluate import evaluate_bundle
@@ -161,7 +164,7 @@ def test_one_that_is_alike_is_promoted_and_rolled_back_and_twice_back_is_told_fr
         shop.contest(challenger="77")
     monkeypatch.chdir(shop.recipe.outputs.parent)
     for left in ("2", "1"):
-        monkeypatch.setattr(sys, "argv", ["recsys-promote", "rollback=true", 'reason="sold nothing"'])
+        monkeypatch.setattr(sys, "argv", ["recsys-promote", "rollback=true", "reason=it's slow, {and} sold nothing"])
         promote.main()
         assert f"version {left} is the champion again" in capsys.readouterr().out
         assert shop.champion() == left
@@ -169,7 +172,7 @@ def test_one_that_is_alike_is_promoted_and_rolled_back_and_twice_back_is_told_fr
         promote.main()
     assert ended.value.code == 1
     assert "ReleaseError: version 1 is the champion and its tags name none before it" in capsys.readouterr().err
-    assert shop.version("3").tags["rolled_back_because"] == "sold nothing"
+    assert shop.version("3").tags["rolled_back_because"] == "it's slow, {and} sold nothing"
 
 
 def test_a_challenger_that_knows_more_items_answers_the_same_questions_and_its_own_items_count(
@@ -249,3 +252,13 @@ def test_a_margin_that_is_none_and_a_reason_that_says_nothing_are_refused() -> N
     for wrong in ({"margin": -0.1}, {"margin": 1.0}, {"reason": "  "}):
         with pytest.raises(ConfigError):
             Asked(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["it's slow, {and} sold nothing", "a \\ b, 'c'", "plain words", "x=y, [z]", "ends\\", "a \\' b", "50 %: ${x}"],
+)
+def test_a_reason_is_taken_as_it_was_typed(reason: str) -> None:
+    with hydra.initialize_config_module("conf", version_base="1.3"):
+        composed = hydra.compose("promote", [literal(f"reason={reason}", "reason")])
+    assert OmegaConf.to_container(composed, resolve=False)["reason"] == reason  # type: ignore[index, call-overload]
