@@ -39,6 +39,7 @@ at an instant):
 Schema version 2. A change adds a version here and a migration in `recsys/log`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -171,3 +172,9 @@ class Event:
     recommendation_id: str | None = None
     position: int | None = None
     consent: tuple[str, ...] | None = None
+
+
+def events_table(events: Sequence[Event]) -> pa.Table:
+    """Events in memory as a table by `EVENT_SCHEMA`, in their order."""
+    columns = [pa.array([getattr(event, field.name) for event in events], field.type) for field in EVENT_SCHEMA]
+    return pa.table(columns, schema=EVENT_SCHEMA)

@@ -1,8 +1,10 @@
 """Turns a Hydra configuration into a running command: early, readable refusals and no secrets of Hydra below it."""
 
+import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import hydra
 from hydra.errors import InstantiationException
@@ -14,11 +16,16 @@ from conf.usage import usage
 from recsys.errors import RecsysError
 
 
-def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
+def command(
+    config_name: str,
+    run: Callable[[DictConfig], object],
+    *,
+    statuses: Mapping[type[RecsysError], int] = MappingProxyType({}),
+) -> None:
     """Run `run` with the composed configuration `conf/<config_name>.yaml`.
 
     Unknown groups, choices and keys end with status 2 before any work and show what exists; a `RecsysError` ends with
-    status 1 and its message, without a traceback.
+    status 1 and its message, without a traceback, or with the status that `statuses` gives for its class.
     """
     if problem := check_command_line(config_name):
         _say(problem)
@@ -37,7 +44,7 @@ def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
             if cause is None:
                 raise
             _say(f"{type(cause).__name__}: {cause}")
-            sys.exit(1)
+            sys.exit(next((status for kind, status in statuses.items() if isinstance(cause, kind)), 1))
         except OSError as error:
             if error.filename is None and error.errno is None:
                 raise
@@ -48,6 +55,19 @@ def command(config_name: str, run: Callable[[DictConfig], object]) -> None:
             sys.exit(130)
 
     main()
+
+
+def literal(argument: str, key: str) -> str:
+    """An argument KEY=TEXT with the text as it was typed: Hydra would take commas, quotes and brackets for its own.
+
+    What is quoted for Hydra already, and null, is left alone. Within quotes it reads a backslash as one, but before a
+    quote.
+    """
+    name, _, text = argument.partition("=")
+    if name != key or text == "null" or text[:1] in ("'", '"'):
+        return argument
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    return f"{key}='{escaped}'"
 
 
 def _say(problem: str) -> None:

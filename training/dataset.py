@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recsys.catalogue import Catalogue
 from recsys.clock import to_datetime
@@ -81,9 +82,17 @@ class Dataset:
     start: Start | None = None
 
     @classmethod
-    def of(cls, recipe: Recipe, engine: Engine | None = None, *, start: Start | None = None) -> "Dataset":
+    def of(
+        cls,
+        recipe: Recipe,
+        engine: Engine | None = None,
+        *,
+        start: Start | None = None,
+        coding: Coding | None = None,
+    ) -> "Dataset":
         """Read the recipe's log and cut it as the recipe's split says; the `engine` builds the sequences, threads of
-        this process if it is None. Items and names that are known at the `start` keep their numbers."""
+        this process if it is None. Items and names that are known at the `start` keep their numbers. With a `coding`
+        exactly what it knows is known: it is that of a release, for asking it."""
         log, source = EventLog(recipe.log_folder), recipe.data
         until = recipe.split.vocabulary_until(source.cutoff)
         survey = Survey.of(log, until=until)
@@ -92,10 +101,11 @@ class Dataset:
                 f"no event before data.cutoff={to_datetime(source.cutoff).isoformat()}: the log goes from "
                 f"{to_datetime(survey.first).isoformat()} to {to_datetime(survey.last).isoformat()}; cut later"
             )
-        catalogue, channels, devices = _known(log.items(until), survey, start)
-        coding = Coding(catalogue, channels, devices)
+        fixed = _digest_of(coding) if coding else start.version if start else None
+        coding = coding or Coding(*_known(log.items(until), survey, start))
+        catalogue, channels, devices = coding.catalogue, coding.channels, coding.devices
         lookback = int(recipe.features["memory"])
-        key = _digest(log.fingerprint, until, lookback, code_digest(), *([start.version] if start else []))
+        key = _digest(log.fingerprint, until, lookback, code_digest(), *([fixed] if fixed else []))
         folder = log.cache_folder / f"histories-{key}"
         histories = gather(log, survey, coding, folder, lookback=lookback, engine=engine)
         _insist_unchanged(log, folder)
@@ -207,11 +217,20 @@ class Dataset:
 
 
 def _known(items: pa.Table, survey: Survey, start: Start | None) -> tuple[Catalogue, Vocabulary, Vocabulary]:
-    """Items, channels and devices from before the cut-off."""
-    known = survey.items.to_pylist()
+    """Items, channels and devices from before the cut-off. An item without a row is unknown until it gets one: a shop
+    sends events of items before it describes them."""
+    described = items["item_id"].combine_chunks()
+    if start is not None:
+        described = pa.concat_arrays([described, start.recommender.catalogue.items["item_id"].combine_chunks()])
+    known = survey.items.filter(pc.is_in(survey.items, described)).to_pylist()
     if start is None:
         return Catalogue.of_table(items, known), survey.channels, survey.devices
     return start.catalogue(items, known), *start.vocabularies(survey.channels, survey.devices)
+
+
+def _digest_of(coding: Coding) -> str:
+    """Digest of the names and their numbers."""
+    return _digest(*coding.catalogue.items["item_id"].to_pylist(), coding.channels.names, coding.devices.names)
 
 
 def _digest(*parts: object) -> str:

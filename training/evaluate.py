@@ -5,34 +5,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from omegaconf import DictConfig, open_dict
 from rich.console import Console
 
 from recsys.bundle import read_bundle
-from recsys.clock import parse_instant, to_datetime
 from recsys.errors import BundleError
 from recsys.intent.head import Figures
+from recsys.log.engine import Engine
 from recsys.log.writer import write_log
 from recsys.metric.evaluation import Case, Ranked, Score
 from recsys.metric.interval import Paired
 from recsys.recommender import Recommender
 from training.assembly import with_statistics
 from training.command import command
-from training.comparison import (
-    circumstances,
-    metrics_json,
-    own_rows,
-    paired_rows,
-    protocol_of,
-    ranked_rows,
-    scores,
-    was_refit,
-)
+from training.comparison import circumstances, metrics_json, paired_rows, protocol_of, ranked_rows, scores, was_refit
 from training.dataset import Dataset
 from training.intent import figures_json, judged, print_figures
 from training.ranks_file import write_ranks
 from training.recipe import Recipe
-from training.start import LEARNT_UNTIL, Start
+from training.rivals import asked as asked_of
+from training.rivals import insist_unseen, renumbered, with_items_of
 from training.table import AGAINST, print_paired, print_slices, print_table
 from training.train import assemble
 from training.which import bundle_folder
@@ -43,8 +36,8 @@ class Asked:
     """What shall be evaluated, and how much of it told.
 
     Attributes:
-        bundle: a bundle's folder, a run's id, or "champion".
-        against: another one that answers the same questions; None for none.
+        bundle: a bundle's folder, a version's number, a run's id, "champion" or "challenger".
+        against: another one that answers the same questions, and may know other items; None for none.
         ranks: the Parquet file that the rank of every target goes to; None for none.
         metrics: the JSON file that all figures go to; None for none.
         slices: whether the parts of the questions are printed.
@@ -83,19 +76,17 @@ def evaluate_bundle(recipe: Recipe, asked: Asked, console: Console) -> Evaluatio
     recipe = _as_trained(recipe, recommender)
     with recipe.engine as engine:
         fingerprint = write_log(recipe.data, recipe.log_folder, engine=engine, tell=console.print).fingerprint
-        dataset = Dataset.of(recipe, engine, start=Start(recommender=recommender))
-    for one, place in [(recommender, folder), *([other] if other else [])]:
-        _insist_same_data(one, place, dataset, fingerprint)
-        _insist_held_out(one, place, dataset)
-    with console.status("counting the crowd up to the cut-off ...") as status:
-        recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
-        cases = dataset.test(recipe.evaluation_queries, recipe.seed)
-        ranked = ranked_rows(cases, recommender, dataset, tell=status.update)
-        if other:
-            rival = with_statistics(other[0], recipe, dataset, dataset.before_test())
-            ranked |= {AGAINST + name: found for name, found in own_rows(cases, rival).items()}
-        around = circumstances(cases, dataset, refit=recipe.refit)
-        rows = scores(cases, ranked, around, seed=recipe.seed)
+        _insist_same_source(recommender, folder, recipe, fingerprint, console)
+        dataset = Dataset.of(recipe, engine, coding=recommender.coding)
+        insist_unseen(recommender, str(folder), dataset)
+        with console.status("counting the crowd up to the cut-off ...") as status:
+            recommender = with_statistics(recommender, recipe, dataset, dataset.before_test())
+            cases: Sequence[Case] = dataset.test(recipe.evaluation_queries, recipe.seed)
+            ranked: Mapping[str, Ranked] = ranked_rows(cases, recommender, dataset, tell=status.update)
+            if other:
+                dataset, cases, ranked = _with_rival(other, recommender, recipe, engine, dataset, cases, ranked)
+            around = circumstances(cases, dataset, refit=recipe.refit)
+            rows = scores(cases, ranked, around, seed=recipe.seed)
     paired = paired_rows(cases, ranked, seed=recipe.seed) if other else {}
     intent = judged(recommender, recipe, dataset)
     console.print(f"bundle {recommender.model_version}: {folder}", soft_wrap=True)
@@ -129,27 +120,40 @@ def _as_trained(recipe: Recipe, recommender: Recommender) -> Recipe:
     return replace(recipe, refit=was_refit(recommender), validation_days=days)
 
 
-def _insist_held_out(recommender: Recommender, folder: Path, dataset: Dataset) -> None:
-    """Refuse to ask a bundle about days that its encoder learnt from or its weights were fitted to."""
-    if dataset.order_only or not len(dataset.cut.test_from):
-        return
-    asked_from = int(dataset.cut.test_from.min())
-    seen_until = max(recommender.facts.get(LEARNT_UNTIL) or 0, parse_instant(recommender.facts["cutoff"]))
-    if seen_until > asked_from:
-        seen, first = (to_datetime(instant).isoformat() for instant in (seen_until, asked_from))
-        raise BundleError(
-            f"{folder} was made from all that came before {seen}, and the questions begin at {first}: it has seen "
-            f"their answers; evaluate it with data.cutoff={seen} or later"
-        )
+def _with_rival(
+    other: tuple[Recommender, Path],
+    recommender: Recommender,
+    recipe: Recipe,
+    engine: Engine,
+    dataset: Dataset,
+    cases: Sequence[Case],
+    ranked: Mapping[str, Ranked],
+) -> tuple[Dataset, Sequence[Case], Mapping[str, Ranked]]:
+    """The questions with the targets that either bundle knows, and how all rows and the second bundle ranked them."""
+    insist_unseen(other[0], str(other[1]), dataset)
+    coding = with_items_of(recommender.coding, other[0].coding)
+    if coding.catalogue.size > recommender.catalogue.size:
+        dataset = Dataset.of(recipe, engine, coding=coding)
+        questions = dataset.test(recipe.evaluation_queries, recipe.seed)
+        ranked = renumbered(ranked, cases, questions, np.arange(recommender.catalogue.size))
+        cases = questions
+    theirs = asked_of(other[0], recipe, engine, cases, dataset.catalogue)
+    return dataset, cases, {**ranked, **{AGAINST + name: found for name, found in theirs.items()}}
 
 
-def _insist_same_data(recommender: Recommender, folder: Path, dataset: Dataset, fingerprint: str) -> None:
-    made_from = recommender.facts["origin"]["data_fingerprint"]
-    if made_from != fingerprint or not dataset.catalogue.items.equals(recommender.catalogue.items):
+def _insist_same_source(
+    recommender: Recommender, folder: Path, recipe: Recipe, fingerprint: str, console: Console
+) -> None:
+    """Refuse another shop's data, or the same shop's read otherwise; say so where the log has changed since."""
+    origin = recommender.facts["origin"]
+    ours, theirs = (recipe.data.name, recipe.data.fingerprint()), (recommender.facts["data"], origin.get("source"))
+    if theirs[0] != ours[0] or theirs[1] not in (None, ours[1]):
         raise BundleError(
-            f"{folder} was trained on other data (fingerprint {made_from}, this is {fingerprint}); "
+            f"{folder} was trained on other data ({theirs[0]}, settings {theirs[1]}; this is {ours[0]}, {ours[1]}); "
             "evaluate it with the data=... settings it was trained with"
         )
+    if origin["data_fingerprint"] != fingerprint:
+        console.print("the log has changed since this bundle was trained; both are asked about the log as it is now")
 
 
 def _run(config: DictConfig) -> None:

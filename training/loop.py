@@ -28,6 +28,7 @@ from training.protocols import Tracker
 from training.provenance import facts, flat, recipe_digest
 from training.ranking import with_ranker
 from training.recipe import Recipe
+from training.registered import settle
 from training.report import print_index, print_log
 from training.reuse import reusable
 from training.start import LEARNT_UNTIL, Start
@@ -48,7 +49,7 @@ def run(recipe: Recipe, console: Console) -> Path:
         print_log(summary, recipe.log_folder, console)
         digest = recipe_digest(recipe.settings, summary.fingerprint)
         tracker = Diary(recipe.tracker(outputs=recipe.outputs))
-        if recipe.reuse and (kept := reusable(tracker, digest, console)):
+        if recipe.reuse and (kept := reusable(tracker, digest, recipe.promote, console)):
             return kept
         with console.status("surveying the log and gathering everybody's history ..."):
             dataset = Dataset.of(recipe, engine, start=Start.of(recipe.start_from, tracker, replay=recipe.replay))
@@ -123,7 +124,7 @@ def _released(
     tracker: Tracker,
     console: Console,
 ) -> Path:
-    """Write the bundle with its card and, if asked to, make it the champion."""
+    """Write the bundle with its card and, if asked to, make it a version of the registry's model."""
     stamp = to_datetime(SystemClock().now()).strftime("%Y%m%dT%H%M%S.%f")
     folder = recipe.outputs / "bundles" / f"{recipe.data.name}-{stamp}"
     recommender = write_bundle(recommender, folder, metrics=card.metrics, card=page(card))
@@ -133,8 +134,10 @@ def _released(
         tags = {
             "recipe": recommender.facts["origin"]["recipe"],
             "bundle": recommender.model_version,
+            "data_fingerprint": recommender.facts["origin"]["data_fingerprint"],
             "answer_ndcg10": f"{rows[ANSWER_ROW].ndcg10:.4f}",
         }
-        if version := tracker.register(folder, version_tags=tags):
-            console.print(f"registered as version {version} of the model, alias champion")
+        number, registry = tracker.register(folder, version_tags=tags), tracker.registry
+        if number and registry and (version := registry.find(number)):
+            settle(registry, version, recipe.promote, console)
     return folder

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
 
     from training.checkpoint import Checkpoints
+    from training.promotion import Because, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,48 @@ class Champion:
     tags: Mapping[str, str]
 
 
+class Registry(Protocol):
+    """The versions of the model and who of them is champion and challenger (`training/promotion.py`); whatever it
+    cannot tell or do is a ReleaseError."""
+
+    def champion(self) -> "Version | None":
+        """The version that serving answers with; None before there is one."""
+        ...
+
+    def challenger(self) -> "Version | None":
+        """The version that was registered last, unless it is the champion."""
+        ...
+
+    def find(self, named: str) -> "Version | None":
+        """The version of this number, or the latest one of the run with this id."""
+        ...
+
+    def of_bundle(self, digest: str) -> "Version | None":
+        """The latest version whose bundle has this digest (its tag `bundle`)."""
+        ...
+
+    def promote(self, version: "Version", because: "Because") -> None:
+        """Make a version the champion and remember the one before."""
+        ...
+
+    def roll_back(self, because: "Because") -> "tuple[Version, Version]":
+        """Make the champion before the champion again; which one went, which one came."""
+        ...
+
+    def refuse(self, version: "Version", because: "Because") -> None:
+        """Note on a version why it did not become the champion."""
+        ...
+
+
 class Tracker(Protocol):
-    """Remembers what was run and what came out; `keeps` is false where it forgets, so that nothing is drawn for it."""
+    """Remembers what was run and what came out; `keeps` is false where it forgets, so that nothing is drawn for it, and
+    `registry` None where versions are not kept."""
 
     @property
     def keeps(self) -> bool: ...
+
+    @property
+    def registry(self) -> Registry | None: ...
 
     def run(
         self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], *, key: str | None = None
@@ -54,8 +92,12 @@ class Tracker(Protocol):
         """Keep the files of a folder with the run, under a name."""
         ...
 
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Say more about the run that is open."""
+        ...
+
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
-        """Register the bundle and make it the champion; the version, or None where there is no registry."""
+        """Register the bundle as the challenger; the version's number, or None where there is no registry."""
         ...
 
     def champion(self) -> Champion | None:

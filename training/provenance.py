@@ -14,7 +14,7 @@ from recsys.protocols import Source
 from training.machine import machine_facts
 
 _LIBRARIES = ("attune-recsys", "torch", "numpy", "pyarrow", "faiss-cpu", "safetensors", "hydra-core", "mlflow", "ray")
-_NOT_SHAPING = ("outputs", "engine", "reuse", "register", "tracker", "experiment")
+_NOT_SHAPING = ("outputs", "exports", "engine", "reuse", "register", "promote", "tracker", "experiment")
 _NOT_SHAPING_WITHIN = ("trainer.resume", "trainer.checkpoint_s")
 
 
@@ -66,7 +66,12 @@ def facts(source: Source, settings: Mapping[str, Any], fingerprint: str, digest:
         "settings": flat(settings),
         "libraries": library_versions(),
         "machine": machine_facts(),
-        "origin": {"git_revision": git_revision(), "data_fingerprint": fingerprint, "recipe": digest},
+        "origin": {
+            "git_revision": git_revision(),
+            "source": source.fingerprint(),
+            "data_fingerprint": fingerprint,
+            "recipe": digest,
+        },
     }
 
 

@@ -14,6 +14,7 @@ from recsys.log.engine import Engine
 from recsys.log.writer import log_folder
 from recsys.protocols import Encoder, Index, ItemTower, Loss, Policy, Ranker, Sampler, Similarity, Source, Split, Target
 from recsys.retrieval.blend import Blend
+from training.promotion import Promotion
 from training.protocols import Optimizer, Schedule, Tracker, Trainer
 
 
@@ -55,9 +56,11 @@ class Recipe:
     replay: float
     reuse: bool
     register: bool
+    promote: Promotion
     settings: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "promote", Promotion.of(self.promote))
         if self.validation_days < 1:
             raise ConfigError(f"validation_days is {self.validation_days}; keep at least 1 day before the cut-off")
         if not 0 <= self.replay <= 1:

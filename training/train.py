@@ -7,6 +7,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from recsys.data.exports import with_exports
 from training.command import command
 from training.loop import run
 from training.recipe import Recipe
@@ -16,7 +17,8 @@ def assemble(config: DictConfig) -> Recipe:
     """The recipe that a configuration describes."""
     settings = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     parts = instantiate(config, _convert_="all")
-    return Recipe(**{**parts, "outputs": Path(parts["outputs"]).absolute()}, settings=settings)
+    data = with_exports(parts["data"], parts.pop("exports"))
+    return Recipe(**{**parts, "data": data, "outputs": Path(parts["outputs"]).absolute()}, settings=settings)
 
 
 def main() -> None:

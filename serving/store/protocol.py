@@ -39,6 +39,14 @@ class Exposure:
     degraded: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event and its number in the order of arrival, from 1."""
+
+    number: int
+    event: Event
+
+
 class OnlineStore(Protocol):
     """Keeps events and exposures; every failure is a StoreError that names the place and the remedy."""
 
@@ -62,6 +70,14 @@ class OnlineStore(Protocol):
         Whose the events of a visitor are is told in `recsys/log/identity.py`, offline as here. Asked with the anonymous
         id alone, a visitor who is linked is the user. Asked with both ids, what the visitor did as nobody is among the
         user's: the question itself says who they are, even before any event does.
+        """
+        ...
+
+    async def arrived(self, *, after: int, limit: int) -> list[Arrival]:
+        """The next `limit` events after a number, in the order in which they became durable.
+
+        Numbers only grow, and none is given later to an event that became durable earlier: whoever has read up to a
+        number has everything up to it.
         """
         ...
 

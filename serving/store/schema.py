@@ -9,7 +9,7 @@ from typing import Any
 from recsys.errors import StoreError
 from recsys.event import ACTS, Event, EventType
 from serving.store import identity, items
-from serving.store.protocol import ExposedItem, Exposure
+from serving.store.protocol import Arrival, ExposedItem, Exposure
 
 VERSION = 3
 
@@ -68,6 +68,7 @@ _LATEST = (
 )
 _OF_USER = _LATEST.format("user_id = ?")
 _OF_VISITOR = _LATEST.format("anonymous_id = ? AND user_id IS NULL")
+_ARRIVED = f"SELECT {_COLUMNS}, rowid FROM events WHERE rowid > ? ORDER BY rowid LIMIT ?"
 _TYPES = {str(event_type): event_type for event_type in EventType}
 
 
@@ -180,6 +181,11 @@ def _row(event: Event) -> tuple[Any, ...]:
         event.rating,
         event.offer_id,
     )
+
+
+def arrived(connection: sqlite3.Connection, *, after: int, limit: int) -> list[Arrival]:
+    """The `limit` next events after a row number, in order."""
+    return [Arrival(int(row[-1]), _event(row[:-1])) for row in connection.execute(_ARRIVED, (after, limit))]
 
 
 def expose(connection: sqlite3.Connection, exposures: Sequence[Exposure]) -> None:

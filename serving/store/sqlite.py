@@ -19,7 +19,7 @@ from serving.batching import Batching
 from serving.store import items, schema
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Exposure
+from serving.store.protocol import Arrival, Exposure
 
 BUSY_TIMEOUT_S = 5.0
 _SYNCHRONOUS = {"process": "NORMAL", "fsync": "FULL"}
@@ -88,6 +88,13 @@ class SqliteStore:
             found[:] = schema.latest(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)
 
         await self._open.read(work)
+        return found
+
+    async def arrived(self, *, after: int, limit: int) -> list[Arrival]:
+        """The next events after a number. SQLite has one writer at a time and gives it the next row number, so numbers
+        follow the order of commits; `VACUUM` may change them where rows were deleted."""
+        found: list[Arrival] = []
+        await self._open.read(lambda connection: found.extend(schema.arrived(connection, after=after, limit=limit)))
         return found
 
     async def record_exposures(self, exposures: Sequence[Exposure]) -> None:

@@ -90,9 +90,8 @@ def test_the_command_explains_itself_from_another_directory(installed: Installed
     assert list(elsewhere.iterdir()) == []
 
 
-SCRIPTS = [
-    f"recsys-{name}" for name in ("train", "evaluate", "sweep", "ingest", "describe", "erase", "migrate", "serve")
-]
+COMMANDS = ("train", "evaluate", "sweep", "promote", "retrain", "ingest", "describe", "erase", "migrate")
+SCRIPTS = [f"recsys-{name}" for name in (*COMMANDS, "serve", "export")]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -19,6 +19,7 @@ from recsys.target.next_item import NextItem
 from tests.made_up_shop import MadeUpShop
 from training.comparison import ANSWER_ROW, ENCODER_ROW
 from training.evaluate import Asked, Evaluation, evaluate_bundle
+from training.promotion import Because
 from training.recipe import Recipe
 from training.table import AGAINST
 from training.tracker.mlflow import MlflowTracker
@@ -161,7 +162,9 @@ def test_a_run_is_named_by_its_id_and_what_is_no_bundle_is_refused(
 ) -> None:
     tracker = MlflowTracker(outputs=tmp_path, system_metrics_s=0)
     with tracker.run("a run", {}, {}):
-        tracker.register(tiny_bundle, version_tags={})
+        version = tracker.registry.find(tracker.register(tiny_bundle, version_tags={}) or "")
+        assert version is not None
+        tracker.registry.promote(version, Because.now("the only one"))
         run = tracker._opened()
     with tracker.run("another", {}, {}):
         empty = tracker._opened()
@@ -189,7 +192,7 @@ def test_a_bundle_is_not_asked_about_days_that_it_learnt_from(
     earlier = MadeUpShop(cutoff=shop.cutoff - 20 * DAY)
     recipe = replace(tiny_recipe, data=earlier, evaluation_queries=5)
     cutoff = to_datetime(shop.cutoff).isoformat()
-    with pytest.raises(BundleError, match=f"seen their answers.*data.cutoff={re.escape(cutoff)}"):
+    with pytest.raises(BundleError, match=f"seen the answers.*data.cutoff={re.escape(cutoff)}"):
         evaluate_bundle(recipe, asked(tiny_bundle), QUIET)
 
 

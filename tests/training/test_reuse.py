@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from recsys.bundle import read_metrics, version_of
-from recsys.errors import TrainingError
+from recsys.errors import ConfigError, TrainingError
 from tests.made_up_shop import MadeUpShop
 from training.loop import run
+from training.promotion import Promotion
 from training.provenance import recipe_digest
 from training.recipe import Recipe
 from training.tracker.mlflow import MlflowTracker
@@ -42,9 +43,14 @@ def ran(recipe: Recipe) -> tuple[Path, str]:
     return bundle, console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def number_of_champion(recipe: Recipe) -> str | None:
+    champion = recipe.tracker(outputs=recipe.outputs).champion()
+    return champion.version if champion else None
+
+
 def test_the_same_recipe_is_kept_and_another_or_a_torn_bundle_trained_again(recipe: Recipe) -> None:
     first, said = ran(recipe)
-    assert "registered as version 1 of the model, alias champion" in said
+    assert "registered as version 1 of the model, alias champion" in said, "there was none yet"
     kept, said = ran(recipe)
     assert version_of(kept) == version_of(first)
     assert "version 1 was made from this data by this recipe: kept" in said
@@ -53,8 +59,19 @@ def test_the_same_recipe_is_kept_and_another_or_a_torn_bundle_trained_again(reci
 
     changed = replace(recipe, settings={**recipe.settings, "seed": 8}, seed=8)
     other, said = ran(changed)
-    assert "registered as version 2" in said
+    assert "registered as version 2 of the model, alias challenger" in said
+    assert "python -m training.promote" in said, "what to do next"
     assert version_of(other) != version_of(first)
+    assert number_of_champion(recipe) == "1"
+
+    again, said = ran(changed)
+    assert version_of(again) == version_of(other)
+    assert "version 2 was made from this data by this recipe: kept" in said
+    assert "alias challenger" in said
+    _, said = ran(replace(changed, promote=Promotion.ALWAYS))
+    assert "kept" in said
+    assert "registered as version 2 of the model, alias champion" in said
+    assert number_of_champion(recipe) == "2"
 
     champion = recipe.tracker(outputs=recipe.outputs).champion()
     assert champion is not None
@@ -62,6 +79,14 @@ def test_the_same_recipe_is_kept_and_another_or_a_torn_bundle_trained_again(reci
     _, said = ran(changed)
     assert "the champion cannot be reused" in said
     assert "registered as version 3" in said
+
+
+def test_who_never_wants_an_uncompared_champion_gets_none(recipe: Recipe) -> None:
+    _, said = ran(replace(recipe, promote=Promotion.NEVER))
+    assert "version 1 of the model, alias challenger" in said
+    assert number_of_champion(recipe) is None
+    with pytest.raises(ConfigError, match="promote=sometimes is not known; choose one of first, always, never"):
+        replace(recipe, promote="sometimes")
 
 
 def test_the_digest_of_a_recipe_changes_with_what_shapes_the_result_only() -> None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from training.protocols import Champion, Tracker
+from training.protocols import Champion, Registry, Tracker
 
 Curve = list[tuple[int, float]]
 """Step and value, as logged."""
@@ -27,6 +27,11 @@ class Diary:
         """Whether the other tracker does."""
         return self._tracker.keeps
 
+    @property
+    def registry(self) -> Registry | None:
+        """That of the other tracker."""
+        return self._tracker.registry
+
     def run(
         self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], *, key: str | None = None
     ) -> AbstractContextManager[None]:
@@ -47,6 +52,10 @@ class Diary:
     def artifacts(self, folder: Path, name: str) -> None:
         """Handed on."""
         self._tracker.artifacts(folder, name)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Handed on."""
+        self._tracker.tag(tags)
 
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
         """Handed on."""

@@ -12,11 +12,11 @@ from recsys.errors import ConfigError
 Value = str | int | float | bool | None
 
 MEASURING = (
-    *("data", "engine", "exclude_seen", "experiment", "hydra", "outputs", "seed", "split", "start_from", "target"),
-    *("tracker", "validation_days", "validation_queries"),
+    *("data", "engine", "exclude_seen", "experiment", "exports", "hydra", "outputs", "seed", "split"),
+    *("start_from", "target", "tracker", "validation_days", "validation_queries"),
 )
 """Keys that say what is measured, from where or with what: trials that differ in them could not be compared."""
-UNTRIED = ("evaluation_queries", "index", "policy", "ranker", "refit", "register", "retrieval", "reuse")
+UNTRIED = (*("evaluation_queries", "index", "policy", "promote", "ranker", "refit", "register", "retrieval", "reuse"),)
 """Keys of what comes after a trial, which validates the encoder alone: trials that differ in them would not differ."""
 _DIGITS = 3
 

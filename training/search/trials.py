@@ -31,7 +31,7 @@ from training.search.watch import PruningWatch
 from training.start import Start
 
 _SHOWN = 5
-_NOT_COMPARED = ("outputs", "engine", "reuse", "register", "tracker", "experiment")
+_NOT_COMPARED = ("outputs", "exports", "engine", "reuse", "register", "promote", "tracker", "experiment")
 _OVERRIDES = "overrides"
 
 

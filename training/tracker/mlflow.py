@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 os.environ.setdefault("MLFLOW_DISABLE_AUTO_LOGGING", "true")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # what a shop trains is nobody else's business
@@ -20,12 +18,12 @@ from mlflow.tracking import MlflowClient
 
 from recsys.clock import SystemClock
 from recsys.errors import ConfigError
+from training.promotion import CHAMPION
 from training.protocols import Champion
 from training.tracker.lineage import opened_run
+from training.tracker.registry import MODEL, MlflowRegistry, local_path
 from training.tracker.system import measured
 
-MODEL = "attune"
-CHAMPION = "champion"
 BUNDLE = "bundle"
 """Where a run's artifacts hold the bundle."""
 
@@ -66,6 +64,7 @@ class MlflowTracker:
             )
         except MlflowException as error:
             raise ConfigError(f"MLflow at {self.uri} does not answer ({error.message}); set tracker.uri") from error
+        self.registry = MlflowRegistry(self._client, self.uri)
 
     @contextmanager
     def run(
@@ -99,30 +98,29 @@ class MlflowTracker:
         """Keep the files of a folder with the run, as artifacts below `name`."""
         self._client.log_artifacts(self._opened(), str(folder), name)
 
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Say more about the run that is open."""
+        for name, value in tags.items():
+            self._client.set_tag(self._opened(), name, value)
+
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
-        """Store the bundle with the run, register it as a version of the model and make it the champion."""
+        """Store the bundle with the run and register it as a version of the model, the challenger."""
         run = self._opened()
         self._client.log_artifacts(run, str(bundle), BUNDLE)
         source = f"{self._client.get_run(run).info.artifact_uri}/{BUNDLE}"
-        if not _has_model(self._client):
-            self._client.create_registered_model(MODEL)
-        version = self._client.create_model_version(MODEL, source, run, tags=dict(version_tags))
-        self._client.set_registered_model_alias(MODEL, CHAMPION, version.version)
-        return str(version.version)
+        return self.registry.register(source, run, tags=version_tags).number
 
     def champion(self) -> Champion | None:
         """The version under the alias `champion`, if its files lie on this machine."""
-        try:
-            version = self._client.get_model_version_by_alias(MODEL, CHAMPION)
-        except MlflowException:
+        version = self.registry.champion()
+        if version is None or version.bundle is None:
             return None
-        bundle = _here(str(version.source))
-        return None if bundle is None else Champion(str(version.version), bundle, dict(version.tags))
+        return Champion(version.number, version.bundle, version.tags)
 
     def bundle(self, run: str) -> Path | None:
         """The bundle among the artifacts of a run, if they lie on this machine."""
         try:
-            bundle = _here(f"{self._client.get_run(run).info.artifact_uri}/{BUNDLE}")
+            bundle = local_path(f"{self._client.get_run(run).info.artifact_uri}/{BUNDLE}")
         except MlflowException:
             return None
         return bundle if bundle is not None and bundle.is_dir() else None
@@ -133,15 +131,8 @@ class MlflowTracker:
         return self._run
 
 
-def _here(uri: str) -> Path | None:
-    """The local path of an address, None where it is elsewhere."""
-    address = urlparse(uri)
-    return Path(url2pathname(address.path)) if address.scheme in ("", "file") else None
-
-
-def _has_model(client: MlflowClient) -> bool:
-    return any(model.name == MODEL for model in client.search_registered_models(f"name = '{MODEL}'"))
-
-
 def _milliseconds() -> int:
     return SystemClock().now() // 1_000
+
+
+__all__ = ["BUNDLE", "CHAMPION", "MODEL", "MlflowTracker", "local_uri"]

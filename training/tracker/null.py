@@ -12,6 +12,7 @@ class NullTracker:
     """Takes everything, keeps nothing."""
 
     keeps = False
+    registry = None
 
     def __init__(self, *, outputs: Path) -> None:
         self.outputs = outputs
@@ -30,6 +31,9 @@ class NullTracker:
 
     def artifacts(self, folder: Path, name: str) -> None:
         """Nothing is kept; the files stay where they were written."""
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Nothing is kept."""
 
     def register(self, bundle: Path, *, version_tags: Mapping[str, str]) -> str | None:
         """There is no registry; the bundle stays where it was written."""

@@ -10,7 +10,8 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, ReleaseError
+from training.promotion import Because
 from training.tracker.mlflow import CHAMPION, MODEL, MlflowTracker, local_uri
 
 
@@ -72,18 +73,56 @@ def test_a_run_that_breaks_is_marked_as_failed(tmp_path: Path) -> None:
     assert run.info.status == "FAILED"
 
 
-def test_each_registered_bundle_is_a_new_version_and_the_champion(tmp_path: Path, bundle: Path) -> None:
+def test_each_registered_bundle_is_a_new_version_and_the_challenger(tmp_path: Path, bundle: Path) -> None:
     tracker = MlflowTracker(outputs=tmp_path / "outputs")
     assert tracker.champion() is None
     for number in ("1", "2"):
         with tracker.run("shop", {}, {}):
             assert tracker.register(bundle, version_tags={"recipe": f"r{number}"}) == number
-    champion = MlflowTracker(outputs=tmp_path / "outputs").champion()
+    registry = MlflowTracker(outputs=tmp_path / "outputs").registry
+    assert registry.champion() is None
+    challenger = registry.challenger()
+    assert challenger is not None
+    assert (challenger.number, dict(challenger.tags)) == ("2", {"recipe": "r2"})
+    assert challenger.bundle is not None
+    assert (challenger.bundle / "spec.json").read_text() == "{}"
+    assert (registry.find("1"), registry.find(challenger.run or "")) == (registry.find("1"), challenger)
+    assert (registry.find("3"), registry.find("no such run"), registry.find("abc")) == (None, None, None)
+
+    registry.promote(challenger, Because.now("it is better"))
+    champion = tracker.champion()
     assert champion is not None
-    assert (champion.version, dict(champion.tags)) == ("2", {"recipe": "r2"})
-    assert (champion.bundle / "spec.json").read_text() == "{}"
+    assert champion.version == "2"
+    assert registry.challenger() is None, "it is the champion now"
     client = MlflowClient(local_uri(tmp_path / "outputs"))
     assert str(client.get_model_version_by_alias(MODEL, CHAMPION).version) == "2"
+
+
+def test_rollbacks_walk_back_through_the_champions_and_never_in_a_circle(tmp_path: Path, bundle: Path) -> None:
+    tracker = MlflowTracker(outputs=tmp_path / "outputs", system_metrics_s=0)
+    registry = tracker.registry
+    with pytest.raises(ReleaseError, match="no champion, so there is nothing to roll back"):
+        registry.roll_back(Because.now("why not"))
+    with tracker.run("shop", {}, {}):
+        for number in ("1", "2", "3"):
+            assert tracker.register(bundle, version_tags={}) == number
+    for number in ("1", "2", "3", "1"):
+        version = registry.find(number)
+        assert version is not None
+        registry.promote(version, Because.now(f"turn of {number}"))
+    walked = []
+    for _ in range(3):
+        gone, came = registry.roll_back(Because.now("it sold nothing"))
+        walked.append((gone.number, came.number))
+    assert walked == [("1", "3"), ("3", "2"), ("2", "1")]
+    with pytest.raises(ReleaseError, match="version 1 is the champion and its tags name none before it"):
+        registry.roll_back(Because.now("once more"))
+    left = registry.find("3")
+    assert left is not None
+    assert left.tags["promoted_because"] == "turn of 3"
+    assert left.tags["rolled_back_because"] == "it sold nothing"
+    assert "@" in left.tags["rolled_back_by"]
+    assert left.tags["rolled_back_at"].startswith("20")
 
 
 def test_nothing_is_logged_outside_of_a_run(tmp_path: Path) -> None:

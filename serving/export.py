@@ -1,0 +1,46 @@
+"""`python -m serving.export`, also `recsys-export`: events that came in through the API, as files for training."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+
+from conf.overrides import check_command_line
+from recsys.errors import RecsysError
+from serving.exporter import Exported, export
+
+
+def main() -> None:
+    """Entry point; status 2 for a command line that does not compose, 1 where nothing could be exported."""
+    if problem := check_command_line("export"):
+        Console(stderr=True).print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    _export()
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="export")
+def _export(config: DictConfig) -> None:
+    folder = Path(config.exports).absolute()
+    try:
+        done = asyncio.run(_exported(config, folder))
+    except RecsysError as failure:
+        sys.exit(f"error: {failure}")
+    console = Console()
+    console.print(f"{done.events:,} new events in {len(done.files)} files: {folder}", highlight=False, soft_wrap=True)
+
+
+async def _exported(config: DictConfig, folder: Path) -> Exported:
+    store = instantiate(config.store)
+    await store.open()
+    try:
+        return await export(store, folder, rows=int(config.rows))
+    finally:
+        await store.close()
+
+
+if __name__ == "__main__":
+    main()
