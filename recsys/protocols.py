@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from recsys.data.chunk import SourcePart
+    from recsys.feature.item import ItemFacts
     from recsys.feature.spec import FeatureSpec
     from recsys.ranker.facts import Retrieved
     from recsys.retrieval.repurchase import Repurchase
@@ -206,8 +207,11 @@ class CandidateSource(Protocol):
     name: str
     timed: bool
 
-    def fit(self, histories: "Histories", *, items: int, until: int, category: np.ndarray) -> None:
-        """Learn from the events before `until`; `items` is V, `category` the category of every index [V]."""
+    def fit(
+        self, histories: "Histories", *, items: int, until: int, category: np.ndarray, facts: "ItemFacts | None" = None
+    ) -> None:
+        """Learn from the events before `until`; `items` is V, `category` the category of every index [V], `facts` what
+        the catalogue says of the items, if that is known."""
         ...
 
     def candidates(self, state: "ShopperState", count: int | None = None) -> "Candidates":

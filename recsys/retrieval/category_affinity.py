@@ -9,6 +9,7 @@ is that of the last `days`.
 import numpy as np
 
 from recsys.clock import DAY
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.distinct import distinct
 from recsys.sequence.histories import Histories
@@ -52,7 +53,9 @@ class CategoryAffinity:
         self.most = most
         self._learnt = learnt
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Count the events before `until`; `items` is V."""
         known = histories.before(until).interactions()
         recent = known.events.item[known.events.time >= until - self.days * DAY]

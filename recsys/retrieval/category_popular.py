@@ -8,6 +8,7 @@ import numpy as np
 
 from recsys.clock import DAY
 from recsys.event import EventType
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.anchors import latest_session
 from recsys.sequence.histories import Histories
@@ -45,7 +46,9 @@ class CategoryPopular:
         self._item = np.empty(0, np.int64) if item is None else item
         self._score = np.empty(0, np.float32) if score is None else score
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Rank every category's items by what happened in the `days` before `until`."""
         self._category = category
         events = histories.before(until).interactions().events

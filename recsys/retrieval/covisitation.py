@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.anchors import latest_session
 from recsys.sequence.histories import Histories
@@ -52,7 +53,9 @@ class CoVisitation:
         self._item = np.empty(0, np.int32) if item is None else item
         self._score = np.empty(0, np.float32) if score is None else score
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Count the pairs in the events before `until`."""
         known = histories.before(until).interactions().once_per_moment()
         left, right, count = _count_pairs(known, items, self.relation)
