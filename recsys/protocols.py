@@ -231,6 +231,33 @@ class CandidateSource(Protocol):
         ...
 
 
+class Segmentation(Protocol):
+    """Tells segments of shoppers apart. Plain settings; what it learns is kept by the source that it is made for.
+
+    `segments` is how many there are at most, `words` says who else is in a shopper's own.
+    """
+
+    name: str
+    words: str
+    segments: int
+
+    def learn(self, known: "Histories", *, until: int, category: np.ndarray) -> Mapping[str, np.ndarray]:
+        """What tells them apart, from the interactions `known`, all before `until`."""
+        ...
+
+    def members(self, known: "Histories", learnt: Mapping[str, np.ndarray], *, until: int) -> np.ndarray:
+        """The segment of each sequence at `until`, -1 for none [S] int64."""
+        ...
+
+    def segment_of(self, state: "ShopperState", learnt: Mapping[str, np.ndarray]) -> int:
+        """The segment of one shopper now; -1 if too little is known."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Plain constructor arguments, for the bundle."""
+        ...
+
+
 class Ranker(Protocol):
     """Orders everything that was retrieved for a known shopper by one learnt chance; until it is `ready` the blend's
     weights do."""
