@@ -1,5 +1,7 @@
 """Clusters that can be seen with the eye."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -37,5 +39,5 @@ def test_more_rounds_never_lie_further_from_the_points() -> None:
     gaps = [
         float(nearest(points, clustered(points, 7, rng=np.random.default_rng(3), rounds=n))[1].sum()) for n in range(8)
     ]
-    assert all(later <= sooner + 1e-3 for sooner, later in zip(gaps, gaps[1:], strict=False))
+    assert all(later <= sooner + 1e-3 for sooner, later in pairwise(gaps))
     assert gaps[-1] < gaps[0]
