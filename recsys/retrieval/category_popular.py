@@ -60,6 +60,8 @@ class CategoryPopular:
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """Items of the looked-at categories; nothing outside a running session."""
+        if not len(self._item):
+            return Candidates.none()
         anchor, weight = latest_session(open_questions(state, self._category))
         number, place = np.unique(self._category[anchor], return_inverse=True)
         total = np.bincount(place, weights=weight, minlength=len(number))

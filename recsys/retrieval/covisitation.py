@@ -58,7 +58,7 @@ class CoVisitation:
     ) -> None:
         """Count the pairs in the events before `until`."""
         known = histories.before(until).interactions().once_per_moment()
-        left, right, count = _count_pairs(known, items, self.relation)
+        left, right, count = count_pairs(known, items, self.relation)
         support = np.bincount(known.events.item, minlength=items)
         kept = count >= self.least
         left, right, share = left[kept], right[kept], count[kept] / support[left[kept]]
@@ -103,7 +103,7 @@ class CoVisitation:
         return {"start": self._start, "item": self._item, "score": self._score}
 
 
-def _count_pairs(known: Histories, items: int, relation: Relation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def count_pairs(known: Histories, items: int, relation: Relation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distinct (left, right) pairs and how often each occurs."""
     first = known.moments()
     size = np.diff(np.append(first, len(known.events)))

@@ -12,6 +12,7 @@ from recsys.feature.item import NEVER, ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.anchors import latest_session
 from recsys.retrieval.content import Contents, alike
+from recsys.retrieval.ranked_groups import summed
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
@@ -73,11 +74,7 @@ class LookAlike:
             return Candidates.none()
         near = self._learnt["item"][anchor].ravel()
         score = (self._learnt["cosine"][anchor] * weight[:, np.newaxis]).ravel() * self._learnt["chance"][near]
-        item, place = np.unique(near, return_inverse=True)
-        total = np.bincount(place, score, minlength=len(item))
-        item, total = item[item > 0], total[item > 0]
-        order = np.lexsort((item, -total))[:count]
-        return Candidates(item[order].astype(np.int64), total[order].astype(np.float32))
+        return summed(near[near > 0], score[near > 0], count)
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the item of the session that each is most like."""

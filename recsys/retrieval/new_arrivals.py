@@ -17,6 +17,8 @@ from recsys.state import ShopperState
 
 _LEARNT = {"item", "score", "born", "kind", "crowd"}
 _MOST_LIFT = 10.0
+_PRIOR_CHANCE, _PRIOR_MOMENTS = 1e-4, 1_000.0
+"""Of new items before any was taken, so that the first of all is proposed too."""
 
 
 @registered
@@ -132,7 +134,7 @@ class NewArrivals:
         moment = np.sort(events.time[known.moments()])
         whole = np.append(np.cumsum(self._faded(moment, until)[::-1])[::-1], 0)
         moments = whole[np.searchsorted(moment, born[item], side="right")]
-        usual = count.sum() / max(float(moments.sum()), 1e-9)
+        usual = (count.sum() + _PRIOR_CHANCE * _PRIOR_MOMENTS) / (moments.sum() + _PRIOR_MOMENTS)
         chance: np.ndarray = (count + self.prior_moments * usual) / (moments + self.prior_moments)
         return chance
 

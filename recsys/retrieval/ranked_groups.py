@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys.retrieval.spans import rows_of_spans
 from recsys.slate import Candidates
 
 
@@ -51,15 +52,25 @@ class RankedGroups:
 
     def mixed(self, group: np.ndarray, weight: np.ndarray, count: int | None = None) -> Candidates:
         """The `count` best of the weighted sum of distinct groups [N] with weights [N]."""
-        lists = [self.best(number, count) for number in group.tolist()]
-        if not any(map(len, lists)):
-            return Candidates.none()
-        item, place = np.unique(np.concatenate([found.item for found in lists]), return_inverse=True)
-        parts = np.concatenate([found.score * part for found, part in zip(lists, weight.tolist(), strict=True)])
-        score = np.bincount(place, parts, minlength=len(item))
-        order = np.lexsort((item, -score))[:count]
-        return Candidates(item[order], score[order].astype(np.float32))
+        return summed(*self.weighted(group, weight), count)
+
+    def weighted(self, group: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The items of distinct groups [N], one list after the other [P], and their scores times the weights [N]."""
+        rows, owner = rows_of_spans(self.start[group], self.start[group + 1])
+        return self.item[rows], self.score[rows] * weight[owner]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What the bundle stores; the constructor takes it back."""
         return {"start": self.start, "item": self.item, "score": self.score}
+
+
+def summed(item: np.ndarray, score: np.ndarray, count: int | None) -> Candidates:
+    """The `count` best items by the sum of their scores, from rows [P] that may name an item more than once."""
+    order = np.argsort(item)
+    item, score = item[order], score[order]
+    first = np.flatnonzero(np.diff(item, prepend=-1))
+    if not len(first):
+        return Candidates.none()
+    item, total = item[first], np.add.reduceat(score, first)
+    best = np.argsort(-total, kind="stable")[:count]
+    return Candidates(item[best].astype(np.int64), total[best].astype(np.float32))
