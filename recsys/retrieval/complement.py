@@ -120,8 +120,8 @@ class Complement:
         """What one anchor says for each of `item` [K]."""
         own, whole = self._own.best(anchor), self._whole.best(int(self._category[anchor]))
         trust = float(self._trust[anchor])
-        found: np.ndarray = trust * own.score @ (own.item[:, np.newaxis] == item)
-        return found + (1 - trust) * whole.score @ (whole.item[:, np.newaxis] == item)
+        found = trust * own.score @ (own.item[:, np.newaxis] == item)
+        return np.asarray(found + (1 - trust) * whole.score @ (whole.item[:, np.newaxis] == item))
 
 
 def _latest(known: Histories, most: int) -> Histories:

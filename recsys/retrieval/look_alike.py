@@ -94,7 +94,7 @@ class LookAlike:
 
 def _class(taken: np.ndarray) -> np.ndarray:
     """Class of how often items were taken, by powers of two; 0 is never."""
-    return np.minimum(np.ceil(np.log2(taken + 1)), _CLASSES - 1).astype(np.int64)
+    return np.asarray(np.minimum(np.ceil(np.log2(taken + 1)), _CLASSES - 1), np.int64)
 
 
 def _drawn(seen: Histories, since: int, most: int) -> list[tuple[slice, slice]]:

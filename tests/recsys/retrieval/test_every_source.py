@@ -18,6 +18,7 @@ from recsys.retrieval.category_affinity import CategoryAffinity
 from recsys.retrieval.category_popular import CategoryPopular
 from recsys.retrieval.complement import Complement
 from recsys.retrieval.covisitation import CoVisitation
+from recsys.retrieval.due import Due
 from recsys.retrieval.look_alike import LookAlike
 from recsys.retrieval.new_arrivals import NewArrivals
 from recsys.retrieval.popular import Popular
@@ -42,6 +43,7 @@ SOURCES: dict[str, Callable[[], CandidateSource]] = {
     "category": CategoryPopular,
     "affinity": CategoryAffinity,
     "buy_again": BuyAgain,
+    "due": Due,
     "covisitation": lambda: CoVisitation(relation="within", least=1),
     "user_knn": UserKNN,
     "vmis_knn": VMISKNN,
