@@ -41,7 +41,7 @@ class Due:
     name = "due"
     timed = True
 
-    def __init__(self, *, prior_repeats: float = 1.0, shape: int = 3, **learnt: np.ndarray) -> None:
+    def __init__(self, *, prior_repeats: float = 1.0, shape: int = 2, **learnt: np.ndarray) -> None:
         if strange := learnt.keys() - _LEARNT:
             raise TypeError(f"Due does not know {sorted(strange)}; it takes {', '.join(sorted(_LEARNT))}")
         if shape < 1 or prior_repeats < 0:
