@@ -41,6 +41,11 @@ class Pace:
         if not 0 <= self.usual <= 1 or self.caution < 0:
             raise ConfigError(f"usual={self.usual}, caution={self.caution}; give a share up to 1, and 0 or more")
 
+    @property
+    def words(self) -> str:
+        """What can be told of an item, for the shopper; only where all of the usual is taken off it is a trend."""
+        return "taken more than usual these days" if self.usual == 1 else "much taken these days"
+
     def settings(self) -> dict[str, float]:
         """Constructor arguments, for the bundle."""
         return asdict(self)

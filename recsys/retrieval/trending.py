@@ -27,9 +27,9 @@ class Trending:
     def __init__(
         self,
         *,
-        half_life_days: float = 3.0,
-        usual_days: float = 60.0,
-        usual: float = 1.0,
+        half_life_days: float = 1.0,
+        usual_days: float = 28.0,
+        usual: float = 0.5,
         caution: float = 1.0,
         most: int = 1_000,
         **learnt: np.ndarray,
@@ -51,7 +51,7 @@ class Trending:
         return self._ranked.best(0, count)
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
-        return [Reason("taken more than usual these days" if self.pace.usual else "much taken these days")] * len(item)
+        return [Reason(self.pace.words)] * len(item)
 
     def settings(self) -> dict[str, float | int]:
         return {**self.pace.settings(), "most": self.most}

@@ -68,8 +68,10 @@ class TrendingInCategory:
         """Names the latest item of the same category that was looked at."""
         anchor, _ = latest_session(open_questions(state, self._category))
         latest = dict(zip(self._category[anchor].tolist(), anchor.tolist(), strict=True))
-        words = "taken more than usual these days, like {title}" if self.pace.usual else "much taken, like {title}"
-        return [Reason(words, latest.get(number, 0)) for number in self._category[item].tolist()]
+        return [
+            Reason(f"{self.pace.words}, like {{title}}", latest.get(number, 0))
+            for number in self._category[item].tolist()
+        ]
 
     def settings(self) -> dict[str, float | int]:
         return {**self.pace.settings(), "most": self.most}

@@ -59,7 +59,7 @@ class TrendingInSegment:
         return self._lists.candidates(state, count)
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
-        return [Reason(f"taken more than usual by {self._lists.segments.words}")] * len(item)
+        return [Reason(f"{self.pace.words} by {self._lists.segments.words}")] * len(item)
 
     def settings(self) -> dict[str, object]:
         return {"segments": self._lists.segments, **self.pace.settings(), "most": self.most}

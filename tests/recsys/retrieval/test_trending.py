@@ -49,6 +49,11 @@ def test_nothing_from_the_cut_on_counts() -> None:
     assert everybody([(1, 9)], [(2, 10)], [(3, 11)], **PLAIN) == {1: 1.0}
 
 
+def test_only_where_all_of_the_usual_is_taken_off_a_trend_is_told() -> None:
+    told = [Trending(usual=usual).reasons(state(at=1), np.array([1])) for usual in (1.0, 0.5)]
+    assert told == [[Reason("taken more than usual these days")], [Reason("much taken these days")]]
+
+
 def test_a_usual_share_that_fades_faster_than_the_news_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"half_life_days=9.*fade more slowly"):
         Trending(half_life_days=9.0, usual_days=2.0)
@@ -66,7 +71,7 @@ def test_a_view_brings_what_rises_in_its_category() -> None:
     looking = state((1, 0, EventType.VIEW), at=1, unit=MINUTE)
     found = in_category().candidates(looking)
     assert dict(zip(found.item.tolist(), found.score.tolist(), strict=True)) == pytest.approx({2: 2 / 3, 1: 1 / 3})
-    assert in_category().reasons(looking, np.array([2])) == [Reason("much taken, like {title}", 1)]
+    assert in_category().reasons(looking, np.array([2])) == [Reason("much taken these days, like {title}", 1)]
     both = state((1, 0, EventType.VIEW), (4, 0, EventType.VIEW), at=1, unit=MINUTE)
     assert in_category().candidates(both, 2).item.tolist() == [3, 2]
 
@@ -87,4 +92,4 @@ def test_a_segment_has_trends_of_its_own() -> None:
     assert source.candidates(eats, 1).item.tolist() == [2]
     assert source.candidates(drinks, 1).item.tolist() == [4]
     assert len(source.candidates(state((3, 1), at=10, unit=DAY))) == 0, "of one purchase nobody can tell"
-    assert source.reasons(eats, np.array([2]))[0].words.startswith("taken more than usual by shoppers")
+    assert source.reasons(eats, np.array([2]))[0].words.startswith("much taken these days by shoppers")
