@@ -1,11 +1,13 @@
-"""Every candidate source answers alone, before and after the bundle."""
+"""Every candidate source answers alone, and all of them together, before and after the bundle."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import hydra
 import numpy as np
 import pytest
+from hydra.utils import instantiate
 
 from recsys.bundle import read_bundle, write_bundle
 from recsys.clock import MINUTE
@@ -91,3 +93,19 @@ def test_a_source_answers_alone_and_from_the_bundle_the_same(
         assert slate.items == answer(again, state).items
         assert bool(slate.items) == (knowledge in speaks_to)
         assert all(item.source == name and item.reason and "{" not in item.reason for item in slate.items)
+
+
+def test_all_sources_together_answer_from_the_bundle_the_same(
+    recommender: Recommender, dataset: Dataset, tmp_path: Path
+) -> None:
+    with hydra.initialize_config_module("conf", version_base="1.3"):
+        blend: Blend = instantiate(hydra.compose("train", ["retrieval=blend_all"]).retrieval, _convert_="all")
+    for source in blend.sources:
+        dataset.teach(source, dataset.to_the_end())
+    whole = replace(recommender, blend=blend)
+    write_bundle(whole, tmp_path / "whole", metrics={})
+    again = read_bundle(tmp_path / "whole")
+    assert [source.name for source in again.blend.sources] == [source.name for source in blend.sources]
+    for state in shoppers(dataset).values():
+        assert len(answer(whole, state).items) == 5
+        assert answer(whole, state).items == answer(again, state).items
