@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from recsys.data.chunk import SourcePart
+    from recsys.feature.item import ItemFacts
     from recsys.feature.spec import FeatureSpec
     from recsys.ranker.facts import Retrieved
     from recsys.retrieval.allowed import Allowed
@@ -219,8 +220,11 @@ class CandidateSource(Protocol):
     name: str
     timed: bool
 
-    def fit(self, histories: "Histories", *, items: int, until: int, category: np.ndarray) -> None:
-        """Learn from the events before `until`; `items` is V, `category` the category of every index [V]."""
+    def fit(
+        self, histories: "Histories", *, items: int, until: int, category: np.ndarray, facts: "ItemFacts | None" = None
+    ) -> None:
+        """Learn from the events before `until`; `items` is V, `category` the category of every index [V], `facts` what
+        the catalogue says of the items, if that is known."""
         ...
 
     def candidates(self, state: "ShopperState", count: int | None = None) -> "Candidates":
@@ -237,6 +241,33 @@ class CandidateSource(Protocol):
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         """What `fit` learnt, as constructor arguments, for the bundle."""
+        ...
+
+
+class Segmentation(Protocol):
+    """Tells segments of shoppers apart. Plain settings; what it learns is kept by the source that it is made for.
+
+    `segments` is how many there are at most, `words` says who else is in a shopper's own.
+    """
+
+    name: str
+    words: str
+    segments: int
+
+    def learn(self, known: "Histories", *, until: int, category: np.ndarray) -> Mapping[str, np.ndarray]:
+        """What tells them apart, from the interactions `known`, all before `until`."""
+        ...
+
+    def members(self, known: "Histories", learnt: Mapping[str, np.ndarray], *, until: int) -> np.ndarray:
+        """The segment of each sequence at `until`, -1 for none [S] int64."""
+        ...
+
+    def segment_of(self, state: "ShopperState", learnt: Mapping[str, np.ndarray]) -> int:
+        """The segment of one shopper now; -1 if too little is known."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Plain constructor arguments, for the bundle."""
         ...
 
 

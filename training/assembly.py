@@ -41,7 +41,7 @@ def build_index(index: Index, encoder: Encoder, features: FeatureSpec, asked: Se
 def with_statistics(recommender: Recommender, recipe: Recipe, dataset: Dataset, known: Known) -> Recommender:
     """The same recommender with sources and repurchase model learnt from what is `known`."""
     for source in recommender.blend.sources:
-        source.fit(known.histories, items=dataset.catalogue.size, until=known.until, category=dataset.category)
+        dataset.teach(source, known)
     if recommender.ranker is not None:
         recommender.ranker.count(
             known.histories, items=dataset.catalogue.size, until=known.until, category=dataset.category

@@ -91,7 +91,7 @@ def ranked_rows(
     for name, source in baselines(dataset).items():
         if _described(source) not in own:
             known = known or dataset.before_test()
-            source.fit(known.histories, items=dataset.catalogue.size, until=known.until, category=dataset.category)
+            dataset.teach(source, known)
         sources[name] = own.get(_described(source), source)
     parts: list[dict[str, Ranked]] = []
     for begin in range(0, len(cases), _AT_ONCE):

@@ -22,7 +22,7 @@ from recsys.intent.labels import Labels
 from recsys.log.engine import Engine
 from recsys.log.reader import EventLog
 from recsys.metric.evaluation import Case, cases_between
-from recsys.protocols import Target
+from recsys.protocols import CandidateSource, Target
 from recsys.sequence.coding import Coding
 from recsys.sequence.gather import gather
 from recsys.sequence.histories import Histories
@@ -181,6 +181,17 @@ class Dataset:
     def to_the_end(self) -> Known:
         """All of the log."""
         return Known(histories=self.histories.as_known_at(self.end), until=self.end)
+
+    def teach(self, source: CandidateSource, known: Known) -> None:
+        """Let a source learn from what is `known`, and from what the catalogue says of the items."""
+        statistics = self.features.statistics
+        source.fit(
+            known.histories,
+            items=self.catalogue.size,
+            until=known.until,
+            category=self.category,
+            facts=statistics.items if statistics else None,
+        )
 
     def validation(self, limit: int | None, seed: int) -> list[Case]:
         """The validation's moments, all or a sample of `limit` of them."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recsys.event import EventType
-from recsys.state import ShopperState
+from recsys.state import ShopperState, is_one_of
 
 SIGNAL = {
     EventType.VIEW: 1.0,
@@ -32,6 +32,20 @@ def latest_session(state: ShopperState) -> tuple[np.ndarray, np.ndarray]:
     return session.item, (signal * FADING ** (moment[-1] - moment)).astype(np.float32)
 
 
+def open_questions(state: ShopperState, category: np.ndarray) -> ShopperState:
+    """The state with only what was looked at in the running session, less the categories settled since by putting one
+    of their items into the basket or buying it; `category` of every index [V]."""
+    history = state.history
+    running = history[history.time >= history.session_start(state.context.at)]
+    number = category[running.item]
+    keep = _LOOKING[running.type]
+    for place in np.flatnonzero(_SETTLING[running.type]):
+        keep[:place] &= number[:place] != number[place]
+    return ShopperState(running[keep], state.context)
+
+
+_LOOKING = is_one_of((EventType.VIEW, EventType.CLICK, EventType.WISHLIST))
+_SETTLING = is_one_of((EventType.ADD_TO_CART, EventType.PURCHASE))
 _SIGNAL_OF_CODE = np.zeros(max(t.code for t in EventType) + 1, np.float32)
 for _type, _weight in SIGNAL.items():
     _SIGNAL_OF_CODE[_type.code] = _weight

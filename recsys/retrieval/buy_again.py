@@ -4,6 +4,7 @@ import numpy as np
 
 from recsys.clock import DAY
 from recsys.event import EventType
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
@@ -27,7 +28,9 @@ class BuyAgain:
         self.half_life_days = half_life_days
         self.name = "buy_again" if half_life_days else "buy_again_frequency"
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Nothing to learn: all it needs is the shopper's own history."""
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:

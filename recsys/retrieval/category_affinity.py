@@ -9,11 +9,12 @@ is that of the last `days`.
 import numpy as np
 
 from recsys.clock import DAY
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.distinct import distinct
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
-from recsys.state import ShopperState
+from recsys.state import History, ShopperState
 
 _LEARNT = {"category", "crowd", "item", "share"}
 
@@ -52,7 +53,9 @@ class CategoryAffinity:
         self.most = most
         self._learnt = learnt
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Count the events before `until`; `items` is V."""
         known = histories.before(until).interactions()
         recent = known.events.item[known.events.time >= until - self.days * DAY]
@@ -102,16 +105,36 @@ class CategoryAffinity:
 
     def _chance(self, state: ShopperState) -> np.ndarray:
         """Of every category, that the shopper's next moment has it [C]."""
-        seen, crowd = state.history.interactions(), self._learnt["crowd"]
-        if not len(seen):
-            return crowd
-        moment = np.cumsum(np.diff(seen.time, prepend=seen.time[0]) != 0)
-        first = np.flatnonzero(np.diff(moment, prepend=-1))
-        weight = 0.5 ** ((state.context.at - seen.time[first]) / (self.half_life_days * DAY))
-        pair = distinct(moment * len(crowd) + self._learnt["category"][seen.item])
-        own = np.bincount(pair % len(crowd), weight[pair // len(crowd)], minlength=len(crowd))
-        chance: np.ndarray = (own + self.prior_moments * crowd) / (weight.sum() + self.prior_moments)
-        return chance
+        return category_chances(
+            state.history.interactions(),
+            state.context.at,
+            self._learnt["category"],
+            self._learnt["crowd"],
+            half_life_days=self.half_life_days,
+            prior_moments=self.prior_moments,
+        )
+
+
+def category_chances(
+    seen: History,
+    at: int,
+    category: np.ndarray,
+    crowd: np.ndarray,
+    *,
+    half_life_days: float,
+    prior_moments: float = 5.0,
+) -> np.ndarray:
+    """Of every category, that the next moment of a shopper with the interactions `seen` has it [C]; `crowd` [C] is the
+    share of everybody's moments, which weighs as much as `prior_moments`."""
+    if not len(seen):
+        return crowd
+    moment = np.cumsum(np.diff(seen.time, prepend=seen.time[0]) != 0)
+    first = np.flatnonzero(np.diff(moment, prepend=-1))
+    weight = 0.5 ** ((at - seen.time[first]) / (half_life_days * DAY))
+    pair = distinct(moment * len(crowd) + category[seen.item])
+    own = np.bincount(pair % len(crowd), weight[pair // len(crowd)], minlength=len(crowd))
+    chance: np.ndarray = (own + prior_moments * crowd) / (weight.sum() + prior_moments)
+    return chance
 
 
 def category_shares(known: Histories, category: np.ndarray) -> np.ndarray:

@@ -7,15 +7,12 @@ known even if no view ever was.
 import numpy as np
 
 from recsys.clock import DAY
-from recsys.event import EventType
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
-from recsys.retrieval.anchors import latest_session
+from recsys.retrieval.anchors import latest_session, open_questions
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
-
-_LOOKING = (EventType.VIEW, EventType.CLICK, EventType.WISHLIST)
-_SETTLING = (EventType.ADD_TO_CART, EventType.PURCHASE)
 
 
 @registered
@@ -45,7 +42,9 @@ class CategoryPopular:
         self._item = np.empty(0, np.int64) if item is None else item
         self._score = np.empty(0, np.float32) if score is None else score
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Rank every category's items by what happened in the `days` before `until`."""
         self._category = category
         events = histories.before(until).interactions().events
@@ -61,7 +60,9 @@ class CategoryPopular:
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """Items of the looked-at categories; nothing outside a running session."""
-        anchor, weight = latest_session(self._open_questions(state))
+        if not len(self._item):
+            return Candidates.none()
+        anchor, weight = latest_session(open_questions(state, self._category))
         number, place = np.unique(self._category[anchor], return_inverse=True)
         total = np.bincount(place, weights=weight, minlength=len(number))
         parts = [(self._span(n), w) for n, w in zip(number.tolist(), total / max(total.sum(), 1e-9), strict=True) if n]
@@ -74,20 +75,9 @@ class CategoryPopular:
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the latest item of the same category that was looked at."""
-        anchor, _ = latest_session(self._open_questions(state))
+        anchor, _ = latest_session(open_questions(state, self._category))
         latest = dict(zip(self._category[anchor].tolist(), anchor.tolist(), strict=True))
         return [Reason("because you looked at {title}", latest.get(n, 0)) for n in self._category[item].tolist()]
-
-    def _open_questions(self, state: ShopperState) -> ShopperState:
-        """The state with only what was looked at in the running session, less the categories settled since by putting
-        one of their items into the basket or buying it."""
-        history = state.history
-        running = history[history.time >= history.session_start(state.context.at)]
-        number = self._category[running.item]
-        keep = np.isin(running.type, [t.code for t in _LOOKING])
-        for place in np.flatnonzero(np.isin(running.type, [t.code for t in _SETTLING])):
-            keep[:place] &= number[:place] != number[place]
-        return ShopperState(running[keep], state.context)
 
     def _span(self, number: int) -> slice:
         return slice(int(self._start[number]), int(self._start[number + 1]))

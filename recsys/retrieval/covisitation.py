@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.anchors import latest_session
 from recsys.sequence.histories import Histories
@@ -52,10 +53,12 @@ class CoVisitation:
         self._item = np.empty(0, np.int32) if item is None else item
         self._score = np.empty(0, np.float32) if score is None else score
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Count the pairs in the events before `until`."""
         known = histories.before(until).interactions().once_per_moment()
-        left, right, count = _count_pairs(known, items, self.relation)
+        left, right, count = count_pairs(known, items, self.relation)
         support = np.bincount(known.events.item, minlength=items)
         kept = count >= self.least
         left, right, share = left[kept], right[kept], count[kept] / support[left[kept]]
@@ -100,7 +103,7 @@ class CoVisitation:
         return {"start": self._start, "item": self._item, "score": self._score}
 
 
-def _count_pairs(known: Histories, items: int, relation: Relation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def count_pairs(known: Histories, items: int, relation: Relation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distinct (left, right) pairs and how often each occurs."""
     first = known.moments()
     size = np.diff(np.append(first, len(known.events)))

@@ -13,6 +13,7 @@ import torch
 
 from recsys.clock import DAY
 from recsys.event import EventType
+from recsys.feature.item import ItemFacts
 from recsys.ranker.fitting import calibration, listwise
 from recsys.registry import registered
 from recsys.retrieval.buy_again import counted_purchases
@@ -60,7 +61,9 @@ class Habit:
         self.window_days = window_days
         self._learnt = learnt
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Learn from the events before `until`."""
         bought = histories.before(until).interactions().of_type(EventType.PURCHASE)
         since = until - self.window_days * DAY

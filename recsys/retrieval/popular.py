@@ -3,6 +3,7 @@
 import numpy as np
 
 from recsys.clock import DAY
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
@@ -20,7 +21,9 @@ class Popular:
         self.days = days
         self._ranked = Candidates.none() if item is None or score is None else Candidates(item, score)
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Count what happened in the `days` before `until`; `items` is V."""
         seen = histories.before(until).interactions().once_per_moment()
         recent = seen.events.time >= until - self.days * DAY

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.clock import DAY
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.distinct import distinct
 from recsys.retrieval.spans import rows_of_spans
@@ -75,7 +76,9 @@ class UserKNN:
         self.shoppers_per_item = shoppers_per_item
         self._learnt = learnt
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Describe the shoppers by their events before `until`; `items` is V."""
         known = histories.before(until).interactions()
         owner, count = _last_seen(known, self.shoppers)

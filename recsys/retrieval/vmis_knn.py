@@ -16,6 +16,7 @@ a second apart, and a shopper's whole sequence is one session.
 
 import numpy as np
 
+from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.distinct import distinct
 from recsys.retrieval.spans import rows_of_spans
@@ -68,7 +69,9 @@ class VMISKNN:
         self.longest = longest
         self._learnt = learnt
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None:
         """Index the sessions before `until` that hold two items at least; `items` is V."""
         session, item = _sessions_by_age(histories.before(until).interactions(), items, self.longest)
         number, size = np.unique(session, return_counts=True)

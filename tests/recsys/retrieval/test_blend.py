@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.errors import ConfigError
+from recsys.feature.item import ItemFacts
 from recsys.retrieval.blend import Blend, tune
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates
@@ -24,7 +25,9 @@ class Says:
     scores: dict[int, float]
     timed: bool = False
 
-    def fit(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None: ...
+    def fit(
+        self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
+    ) -> None: ...
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         item = np.array(sorted(self.scores, key=lambda item: -self.scores[item])[:count], np.int64)
