@@ -90,6 +90,9 @@ class ItemPatch(BaseModel):
             raise ValueError("title: an item needs one; give a text, or leave it out to keep it")
         if "available" in self.model_fields_set and self.available is None:
             raise ValueError("available: say true or false, or leave it out to keep it")
+        for name in ("available_in", "attributes"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{name}: set to null what shall be forgotten, member by member")
         return self
 
 

@@ -91,7 +91,8 @@ class DeleteItem(ItemChange):
 
 def merged(body: Mapping[str, Any], patch: Mapping[str, Any], *, nulls: bool = False) -> Body:
     """A JSON merge patch: objects are merged, null takes a member away (or, with `nulls`, stays to say so later),
-    everything else is replaced."""
+    everything else is replaced. With `nulls` no object may be null itself: what comes after could not tell that it was.
+    """
     result = dict(body)
     for name, value in patch.items():
         if value is None and not nulls:

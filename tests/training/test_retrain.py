@@ -170,7 +170,8 @@ def trail(recipe: Recipe, decision: Decision) -> None:
 def test_what_was_refused_is_not_trained_again_until_something_is_new(recipe: Recipe, tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
     shutil.copytree(recipe.outputs, outputs)
-    shutil.rmtree(outputs / "exports", ignore_errors=True)
+    for kept in ("exports", "store"):
+        shutil.rmtree(outputs / kept, ignore_errors=True)
     sent_and_exported(purchases([WEEKS])[:30], outputs)
     here = replace(recipe, outputs=outputs)
     summary = write_log(with_exports(SHOP, outputs / "exports"), here.log_folder)

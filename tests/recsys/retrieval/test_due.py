@@ -27,7 +27,8 @@ def shopper(*rows: Row) -> list[Row]:
 
 
 def best(*rows: Row, at: int) -> list[int]:
-    return fitted().candidates(state(*shopper(*rows), at=at, unit=DAY)).item.tolist()
+    """In a shop where intervals are kept to: of shape 4."""
+    return fitted(shape=4).candidates(state(*shopper(*rows), at=at, unit=DAY)).item.tolist()
 
 
 def test_what_comes_every_week_is_due_after_a_week_and_what_comes_every_month_after_a_month() -> None:
@@ -49,7 +50,7 @@ def test_the_chance_is_that_of_an_interval_of_shape_two_over_the_time_between_mo
 
 
 def test_right_after_a_purchase_little_is_due_and_what_is_long_overdue_was_given_up() -> None:
-    source = fitted()
+    source = fitted(shape=4)
     milk: list[Row] = [(1, 0), (1, 7), (1, 14)]
     chance = [float(source.candidates(state(*milk, at=day, unit=DAY)).score[0]) for day in (15, 21, 28, 300)]
     assert chance[0] < chance[1] / 4
