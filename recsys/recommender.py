@@ -1,7 +1,7 @@
 """The answer, in process: shopper states in, slates out. Serving, evaluation and notebooks all use this one path."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from recsys.feature.spec import FeatureSpec
 from recsys.intent.intent import Intent, intents
 from recsys.intent.module import IntentModule
 from recsys.protocols import Encoder, Index, Policy, Ranker
-from recsys.retrieval.blend import ENCODER, Blend, Blended, ranked
+from recsys.retrieval.allowed import Allowed
+from recsys.retrieval.assortment import Assortment
+from recsys.retrieval.blend import ENCODER, FILL, Blend, Blended, filled, ranked
 from recsys.sequence.coding import Coding
 from recsys.sequence.question import askable, question_batch, remembered
 from recsys.slate import Candidates, Choice, Reason, Slate, SlateItem
@@ -36,6 +38,7 @@ class Recommender:
         facts: what the bundle tells about its making (data, licence, cut-off, versions).
         ranker: orders what was retrieved for known shoppers; where there is none the blend's weights do.
         heads: what tells a shopper's intent, on the encoder's trunk; None where nothing was trained to.
+        offer: what is on offer now and may change meanwhile; None for the catalogue as it was trained on, all of it.
     """
 
     catalogue: Catalogue
@@ -49,6 +52,7 @@ class Recommender:
     model_version: str = "unsaved"
     facts: Mapping[str, Any] = field(default_factory=dict)
     heads: IntentModule | None = None
+    offer: Assortment | None = None
 
     @classmethod
     def load(cls, bundle: Path | str, *, threads: int | None = None) -> "Recommender":
@@ -61,6 +65,11 @@ class Recommender:
         if threads is not None:
             torch.set_num_threads(threads)
         return read_bundle(Path(bundle), threads=threads)
+
+    def on_offer(self) -> "Recommender":
+        """The same recommender with a live assortment, which begins as the catalogue."""
+        vectors = self.encoder.item_vectors().detach().numpy()
+        return replace(self, offer=Assortment(self.catalogue, self.index, vectors))
 
     @property
     def coding(self) -> Coding:
@@ -82,9 +91,25 @@ class Recommender:
         return self.nearest(query, states)
 
     def nearest(self, query: np.ndarray, states: Sequence[ShopperState]) -> list[Candidates]:
-        """The candidates of each query vector [B, D], as `retrieve` gives them; what is excluded takes no place."""
+        """The candidates of each query vector [B, D], as `retrieve` gives them; what is excluded, not on offer or not
+        wanted takes no place."""
+        if self.offer is None:
+            return self._nearest(query, states, None)
+        found: dict[int, Candidates] = {}
+        asked: dict[Allowed, list[int]] = {}
+        for place, state in enumerate(states):
+            asked.setdefault(self.offer.allowed(state.wanted, place=state.context.store), []).append(place)
+        for allowed, places in asked.items():
+            found |= zip(places, self._nearest(query[places], [states[p] for p in places], allowed), strict=True)
+        return [found[place] for place in range(len(states))]
+
+    def _nearest(self, query: np.ndarray, states: Sequence[ShopperState], allowed: Allowed | None) -> list[Candidates]:
         hidden = [state.exclude for state in states]
-        scores, items = self.index.search(query, ENCODER_DEPTH + max(map(len, hidden), default=0))
+        count = ENCODER_DEPTH + max(map(len, hidden), default=0)
+        if self.offer is None or allowed is None:
+            scores, items = self.index.search(query, count)
+        else:
+            scores, items = self.offer.search(query, count, allowed)
         for row, excluded in enumerate(hidden):
             if excluded:
                 scores[row, np.isin(items[row], list(excluded))] = -np.inf
@@ -94,7 +119,8 @@ class Recommender:
         best = scores.max(1, keepdims=True)
         chance = np.exp(scores - np.where(np.isfinite(best), best, 0.0))  # all may be excluded
         chance /= np.maximum(chance.sum(1, keepdims=True), np.finfo(np.float32).tiny)
-        return [Candidates(item, score) for item, score in zip(items, chance, strict=True)]
+        here = items > 0  # fewer may be allowed than are asked for
+        return [Candidates(item[h], score[h]) for item, score, h in zip(items, chance, here, strict=True)]
 
     def answer(
         self,
@@ -144,19 +170,34 @@ class Recommender:
         asking = [state for state, ask in zip(states, asks, strict=True) if ask]
         known = query[asks] if query is not None else None
         found = iter((self.retrieve(asking) if known is None else self.nearest(known, asking)) if asking else ())
-        blended = [self._ranked(state, next(found) if ask else None) for state, ask in zip(states, asks, strict=True)]
+        blended = [
+            self._ranked(state, next(found) if ask else None, count)
+            for state, ask, count in zip(states, asks, counts, strict=True)
+        ]
         drawn = [rng] * len(states) if isinstance(rng, np.random.Generator) else rng
         return [
             (mixed, self.policy.choose(mixed.candidates, state, count=count, rng=own))
             for mixed, state, count, own in zip(blended, states, counts, drawn, strict=True)
         ]
 
-    def _ranked(self, state: ShopperState, encoder: Candidates | None) -> Blended:
-        """All candidates: by the ranker where it learnt of such shoppers and the encoder spoke, else by the blend."""
+    def _ranked(self, state: ShopperState, encoder: Candidates | None, count: int) -> Blended:
+        """All candidates: by the ranker where it learnt of such shoppers and the encoder spoke, else by the blend;
+        filled up with whatever is wanted, where that leaves too few for `count`."""
+        allowed = self._allowed(state)
+        gathered = self.blend.gather(state, encoder, allowed)
+        mixed = self.blend.mix(gathered, self.blend.weights.get(state.knowledge, {}))
+        if state.wanted is not None and allowed is not None:
+            mixed = filled(mixed, state, allowed, count)
         if self.ranker is None or not self.ranker.ready or encoder is None or state.knowledge is not Knowledge.KNOWN:
-            return self.blend(state, encoder)
-        gathered = self.blend.gather(state, encoder)
-        return ranked(self.ranker, state, gathered, self.blend.mix(gathered, self.blend.weights[Knowledge.KNOWN]))
+            return mixed
+        return ranked(self.ranker, state, gathered, mixed, known=self.catalogue.size)
+
+    def _allowed(self, state: ShopperState) -> Allowed | None:
+        """What may be shown to the shopper; None where that is everything there ever was."""
+        if self.offer is None:
+            return None
+        allowed = self.offer.allowed(state.wanted, place=state.context.store)
+        return None if allowed.count == len(allowed.mask) - 1 else allowed
 
     def recommend(
         self,
@@ -215,7 +256,7 @@ class Recommender:
         return tuple(
             SlateItem(
                 index=index,
-                item_id=self.catalogue.id_of(index),
+                item_id=(self.offer or self.catalogue).id_of(index),
                 score=score,
                 source=blended.names[number],
                 reason="you looked at this" if reasons[index].cause == index else self._told(reasons[index]),
@@ -230,6 +271,8 @@ class Recommender:
         for source in self.blend.sources:
             if source.name == name:
                 return source.reasons(state, item)
+        if name == FILL:
+            return [Reason("one of what you asked for")] * len(item)
         latest = state.history.interactions().item
         because = Reason("fits your interest in {title}", int(latest[-1])) if len(latest) else None
         return [because or Reason("worth a look")] * len(item)

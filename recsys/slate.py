@@ -1,5 +1,6 @@
 """Candidates and the slate: what retrieval hands to the policy, and what the policy hands out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,11 @@ class Candidates:
         order = np.lexsort((positive, -dense[positive]))[:count]
         chosen = positive[order]
         return cls(chosen.astype(np.int64), dense[chosen].astype(np.float32))
+
+    def kept(self, which: Callable[[np.ndarray], np.ndarray], count: int) -> "Candidates":
+        """The best `count` of those that `which` keeps: items [N] in, [N] bool out."""
+        place = np.flatnonzero(which(self.item))[:count]
+        return Candidates(self.item[place], self.score[place], None if self.timed is None else self.timed[place])
 
     def __len__(self) -> int:
         return len(self.item)

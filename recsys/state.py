@@ -8,12 +8,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.catalogue import UNKNOWN
 from recsys.clock import MINUTE
 from recsys.event import ACTS, INTERACTIONS, EventType
+
+if TYPE_CHECKING:
+    from recsys.retrieval.filter.expression import Filter
 
 SESSION_GAP = 30 * MINUTE
 
@@ -165,7 +169,8 @@ class Context:
 
     `at` is the instant of the question in microseconds UTC. `utc_offset_s` is the shopper's local offset in
     seconds; without it the shop's own zone (part of the feature spec) is used. `channel` and `device` are features of
-    the question. The rest is recorded with the answer; no part of this release decides by it.
+    the question; of what is on offer, what `store` has out of stock is not shown there. The rest is recorded with the
+    answer; no part of this release decides by it.
     """
 
     at: int
@@ -179,11 +184,12 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class ShopperState:
-    """Everything an answer may depend on."""
+    """Everything an answer may depend on; `wanted` is what alone may be shown, None for whatever is on offer."""
 
     history: History
     context: Context
     exclude: frozenset[int] = field(default_factory=frozenset)
+    wanted: "Filter | None" = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "history", self.history.before(self.context.at))

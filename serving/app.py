@@ -60,7 +60,7 @@ class Shop:
         torch.set_num_threads(args.threads)
         faiss.omp_set_num_threads(args.threads)
         self._max_concurrent = args.max_concurrent
-        recommender = Recommender.load(args.bundle, threads=args.threads)
+        recommender = Recommender.load(args.bundle, threads=args.threads).on_offer()
         self._service = Service(
             recommender,
             instantiate(args.store),

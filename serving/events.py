@@ -13,10 +13,10 @@ Decisions worth knowing:
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 from pydantic import ValidationError
 
-from recsys.catalogue import UNKNOWN, Catalogue
 from recsys.clock import MINUTE, SECOND, Clock, parse_instant, to_datetime, to_instant
 from recsys.event import Event, EventType
 from serving.api.event import EventIn, Receipt, Receipts
@@ -35,12 +35,20 @@ _NEEDS = {
 """What an event of each type must say; of every other type, which item."""
 
 
+class Numbered(Protocol):
+    """Who says whether an item is known."""
+
+    def unknown(self, item_id: str) -> str | None:
+        """Who does not know the item: "the catalogue", or "the model" where it came later; None where both do."""
+        ...
+
+
 class Listening:
     """Takes events in; holds no state of its own, so any number of replicas may listen at once."""
 
-    def __init__(self, store: OnlineStore, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(self, store: OnlineStore, offer: Numbered, clock: Clock) -> None:
         self._store = store
-        self._catalogue = catalogue
+        self._offer = offer
         self._clock = clock
 
     async def hear(self, offered: Sequence[object]) -> Receipts:
@@ -76,8 +84,8 @@ class Listening:
         if offered.occurred_at is not None:
             occurred_at = min(to_instant(offered.occurred_at), now)
             notes += _judge_time(to_instant(offered.occurred_at), now)
-        if offered.item_id is not None and self._catalogue.index_of(offered.item_id) == UNKNOWN:
-            notes.append(f"the catalogue does not know {offered.item_id!r} yet; until it does, answers ignore it")
+        if offered.item_id is not None and (unknown := self._offer.unknown(offered.item_id)):
+            notes.append(f"{unknown} does not know {offered.item_id!r} yet; until it does, answers ignore it")
         return _event(offered, occurred_at), "; ".join(notes) or None
 
 

@@ -17,8 +17,10 @@ import numpy as np
 
 from recsys.catalogue import Catalogue, Item
 from recsys.clock import SECOND, Clock
-from recsys.errors import RecsysError
+from recsys.errors import ConfigError, RecsysError
 from recsys.event import Event, EventType
+from recsys.retrieval.assortment import Assortment
+from recsys.retrieval.filter.expression import Filter
 from recsys.sequence.coding import Coding
 from recsys.sequence.question import remembered
 from recsys.slate import Slate, SlateItem
@@ -28,6 +30,7 @@ from serving.exposure import ExposureLog
 from serving.store.protocol import ExposedItem, Exposure, OnlineStore
 
 _log = logging.getLogger("attune.pipeline")
+_HANDLED = {EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE}
 
 
 class Recommends(Protocol):
@@ -43,6 +46,11 @@ class Recommends(Protocol):
         """How it reads events."""
         ...
 
+    @property
+    def offer(self) -> Assortment | None:
+        """What is on offer now; serving needs one (`Recommender.on_offer`)."""
+        ...
+
     def answer(
         self,
         states: Sequence[ShopperState],
@@ -55,10 +63,17 @@ class Recommends(Protocol):
         ...
 
 
+def offer_of(recommender: Recommends) -> Assortment:
+    """What it has on offer; a recommender without that cannot be served and raises ConfigError."""
+    if recommender.offer is None:
+        raise ConfigError("the recommender has no live assortment; serve recommender.on_offer()")
+    return recommender.offer
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is asked; `exclude` and `item_id` are item ids, `utc_offset_s` the shopper's own; `exclude_seen`
-    leaves out what the shopper acted on before."""
+    leaves out what the shopper acted on before; `wanted` is what alone may be shown."""
 
     user_id: str | None = None
     anonymous_id: str | None = None
@@ -72,6 +87,7 @@ class Question:
     count: int = 10
     exclude: tuple[str, ...] = ()
     exclude_seen: bool = False
+    wanted: Filter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +118,13 @@ class Answering:
         largest_batch: int = 32,
     ) -> None:
         self._recommender = recommender
+        self._offer = offer_of(recommender)
         self._store = store
         self._exposures = exposures
         self._clock = clock
         self._rng = rng
         self._history_limit = history_limit
         self._store_timeout_s = store_timeout_s
-        self._shown: dict[int, Item] = {}
         self._slate = Batching(self._slates, name="recommender", largest=largest_batch, waiting=1024)
 
     async def answer(self, question: Question) -> Answer:
@@ -124,7 +140,7 @@ class Answering:
         return Answer(
             recommendation_id=recommendation_id,
             model_version=slate.model_version,
-            items=tuple((self._item(item.index), item) for item in slate.items),
+            items=tuple((self._offer.item(item.index), item) for item in slate.items),
             knowledge=slate.knowledge,
             degraded=degraded,
             took_ms=(time.perf_counter() - started) * 1_000,
@@ -133,7 +149,8 @@ class Answering:
     async def warm_up(self) -> None:
         """Answer twice for practice, unrecorded, so that no shopper pays for first-time costs."""
         at = self._clock.now()
-        seen = Event(event_id="", type=EventType.VIEW, occurred_at=at - SECOND, item_id=self._item(1).item_id)
+        first = self._recommender.catalogue.id_of(1)
+        seen = Event(event_id="", type=EventType.VIEW, occurred_at=at - SECOND, item_id=first)
         for events in ((), (seen,)):
             await self._slate((self._state(Question(), events, at), 10))
 
@@ -156,7 +173,7 @@ class Answering:
             return [], "the shopper's history could not be read; answered from the request alone"
 
     def _state(self, question: Question, events: Sequence[Event], at: int) -> ShopperState:
-        catalogue = self._recommender.catalogue
+        offer = self._offer
         context = Context(
             at=at,
             utc_offset_s=question.utc_offset_s,
@@ -164,12 +181,12 @@ class Answering:
             device=question.device,
             channel=question.channel,
             store=question.store,
-            item=catalogue.index_of(question.item_id),
+            item=self._recommender.catalogue.index_of(question.item_id),
         )
         history = remembered(self._recommender.coding.of_events(events, before=at), self._history_limit)
-        exclude = frozenset(catalogue.index_of(item_id) for item_id in question.exclude)
+        exclude = frozenset(offer.index_of(item_id) for item_id in question.exclude)
         seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
-        return ShopperState(history, context, exclude | seen)
+        return ShopperState(history, context, exclude | seen | _in_hand(events, offer), question.wanted)
 
     def _slates(self, asked: Sequence[tuple[ShopperState, int]]) -> Sequence[Slate | Exception]:
         """Answer a batch; if that fails, each alone, so that one strange history cannot spoil the others' answers."""
@@ -189,11 +206,15 @@ class Answering:
             return second
         return replace(slate, degraded=slate.degraded or "the encoder failed; answered from the other sources")
 
-    def _item(self, index: int) -> Item:
-        item = self._shown.get(index)
-        if item is None:
-            item = self._shown[index] = self._recommender.catalogue.item(index)
-        return item
+
+def _in_hand(events: Sequence[Event], offer: Assortment) -> frozenset[int]:
+    """Of items that came after the training, those in the basket and those bought: the model cannot tell them from
+    others, so they are not offered again before it has learnt of them."""
+    later: dict[int, bool] = {}
+    for event in events:
+        if event.type in _HANDLED and (index := offer.index_of(event.item_id)) >= offer.known:
+            later[index] = event.type is not EventType.REMOVE_FROM_CART
+    return frozenset(index for index, in_hand in later.items() if in_hand)
 
 
 def _exposure(recommendation_id: str, at: int, question: Question, slate: Slate, degraded: str | None) -> Exposure:

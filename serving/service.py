@@ -10,7 +10,8 @@ from recsys.clock import Clock, to_datetime
 from serving.api.health import Readiness
 from serving.events import Listening
 from serving.exposure import ExposureLog
-from serving.pipeline import Answering, Recommends
+from serving.items import Stocking
+from serving.pipeline import Answering, Recommends, offer_of
 from serving.store.protocol import OnlineStore
 
 
@@ -46,7 +47,9 @@ class Service:
         self._clock = clock
         self._name = uuid.uuid4().hex[:8]
         self._exposures = ExposureLog(store)
-        self.listening = Listening(store, recommender.catalogue, clock)
+        offer = offer_of(recommender)
+        self.listening = Listening(store, offer, clock)
+        self.stocking = Stocking(store, recommender.catalogue, offer, clock=clock)
         self.answering = Answering(
             recommender,
             store,
@@ -58,13 +61,16 @@ class Service:
         )
 
     async def open(self) -> None:
-        """Open the store and answer once for practice; raises StoreError if events could not be kept there."""
+        """Open the store, take over what was said of items and answer once for practice; raises StoreError if events
+        could not be kept there."""
         await self._store.open()
+        await self.stocking.open()
         await self.answering.warm_up()
 
     async def close(self) -> None:
         """Finish the answers on their way, write the exposures, close the store."""
         await self.answering.close()
+        await self.stocking.close()
         await self._exposures.close()
         await self._store.close()
 
@@ -88,4 +94,5 @@ class Service:
             store=type(self._store).__name__,
             clock=to_datetime(self._clock.now()),
             exposures_lost=self._exposures.lost,
+            items_revision=self.stocking.revision,
         )

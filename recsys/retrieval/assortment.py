@@ -62,6 +62,7 @@ class Assortment:
         self._content: dict[int, tuple[object, ...]] = {}
         self._allowed: dict[Filter, tuple[Mask, Allowed]] = {}
         self._changing = threading.Lock()
+        self._offered = catalogue.size - 1
 
     @property
     def known(self) -> int:
@@ -77,6 +78,16 @@ class Assortment:
         """The index of an id, of one that is gone too; 0 if there never was one."""
         return UNKNOWN if item_id is None else self._columns.index_of(item_id)
 
+    def unknown(self, item_id: str) -> str | None:
+        """Who does not know the item: "the catalogue", or "the model" where it came after the training; None where both
+        do."""
+        index = self._columns.index_of(item_id)
+        return "the catalogue" if index == UNKNOWN else "the model" if index >= self.known else None
+
+    def is_offered(self, item_id: str) -> bool:
+        """Whether the item is on offer: known, and not gone."""
+        return self._is_offered(self._columns.index_of(item_id))
+
     def id_of(self, index: int) -> str:
         """The id at an index; one that never was raises UnknownItemError."""
         shown = self._shown.get(index)
@@ -85,20 +96,23 @@ class Assortment:
     def item(self, index: int) -> Item:
         """The item at an index as it is now, for showing."""
         shown = self._shown.get(index)
-        return shown if shown is not None else self._catalogue.item(index)
+        if shown is None:  # reading it out of the catalogue takes longer than all else of showing
+            shown = self._shown.setdefault(index, self._catalogue.item(index))
+        return shown
 
     def change(self, change: Change) -> None:
         """Take over a change: searches that begin after this returns see all of it, none sees a part of an item."""
         with self._changing:
             if len(change.items):
                 self._put(change.items, change.available_in)
-            gone = [index for item_id in change.gone if (index := self._columns.index_of(item_id))]
+            gone = [index for item_id in change.gone if self._is_offered(index := self._columns.index_of(item_id))]
             if gone:
                 rows = np.unique(np.array(gone, np.int64))
                 self._columns.delete(rows)
                 self._live.drop(rows)
                 for index in rows.tolist():
                     self._content.pop(index, None)
+            self._offered = int(np.count_nonzero(self._columns.alive[:]))
 
     def compact(self) -> None:
         """Fold what came and went into a new main index, beside the running one; returns when it is in place."""
@@ -120,7 +134,10 @@ class Assortment:
 
     def search(self, query: np.ndarray, count: int, allowed: Allowed) -> tuple[np.ndarray, np.ndarray]:
         """Scores and items [B, K] of what is `allowed`, best first for each `query` [B, D]; see `LiveIndex.search`."""
-        return self._live.search(query, count, allowed)
+        return self._live.search(query, count, None if allowed.count == self._offered else allowed)
+
+    def _is_offered(self, index: int) -> bool:
+        return index != UNKNOWN and bool(self._columns.alive[np.array([index])].all())
 
     def _put(self, items: pa.Table, available_in: Sequence[Mapping[str, bool]]) -> None:
         items = items.cast(ITEM_SCHEMA).combine_chunks()

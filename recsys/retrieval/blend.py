@@ -7,11 +7,15 @@ import numpy as np
 
 from recsys.errors import ConfigError
 from recsys.protocols import CandidateSource, Ranker
+from recsys.retrieval.allowed import Allowed
 from recsys.slate import Candidates
 from recsys.state import Knowledge, ShopperState
 
 ENCODER = "encoder"
 """The name under which the encoder's own candidates take part."""
+
+FILL = "offer"
+"""The name under which what is merely on offer fills up an answer."""
 
 Weights = Mapping[Knowledge, Mapping[str, float]]
 
@@ -49,13 +53,23 @@ class Blend:
                     f"retrieval.weights.{knowledge} names {sorted(unknown)}; the sources are {sorted(names)}"
                 )
 
-    def gather(self, state: ShopperState, encoder: Candidates | None) -> dict[str, Candidates]:
-        """What every source with a weight proposes; `encoder` is None where there is no encoder to ask."""
+    def gather(
+        self, state: ShopperState, encoder: Candidates | None, allowed: Allowed | None = None
+    ) -> dict[str, Candidates]:
+        """What every source with a weight proposes, out of what is `allowed` (everything if None); `encoder` is None
+        where there is no encoder to ask."""
         weights = self.weights.get(state.knowledge, {})
-        asked = {s.name: s.candidates(state, self.depth) for s in self.sources if weights.get(s.name)}
+        asked = {s.name: self._proposed(s, state, allowed) for s in self.sources if weights.get(s.name)}
         if encoder is not None and weights.get(ENCODER):
-            asked[ENCODER] = encoder
+            asked[ENCODER] = encoder if allowed is None else encoder.kept(allowed.at, len(encoder))
         return {name: found for name, found in asked.items() if len(found)}
+
+    def _proposed(self, source: CandidateSource, state: ShopperState, allowed: Allowed | None) -> Candidates:
+        """The source's best allowed candidates: where little is allowed, out of everything it can say."""
+        if allowed is None:
+            return source.candidates(state, self.depth)
+        many = 2 * allowed.count > len(allowed.mask)
+        return source.candidates(state, 2 * self.depth if many else None).kept(allowed.at, self.depth)
 
     def mix(self, gathered: Mapping[str, Candidates], weights: Mapping[str, float]) -> Blended:
         """The weighted sum of the sources' scores for every item that any of them proposes."""
@@ -78,12 +92,45 @@ class Blend:
         return self.mix(self.gather(state, encoder), self.weights.get(state.knowledge, {}))
 
 
-def ranked(ranker: Ranker, state: ShopperState, gathered: Mapping[str, Candidates], mixed: Blended) -> Blended:
-    """The mixed candidates with the ranker's chances, which reckon with time, for scores."""
-    if not len(mixed.candidates):
+def ranked(
+    ranker: Ranker, state: ShopperState, gathered: Mapping[str, Candidates], mixed: Blended, *, known: int | None = None
+) -> Blended:
+    """The mixed candidates with the ranker's chances, which reckon with time, for scores.
+
+    Of items from index `known` on, if one is given, it knows no facts; each has the chance of the known ones that the
+    blend finds about as fitting.
+    """
+    item = mixed.candidates.item
+    count = len(item) if known is None else int(np.searchsorted(item, known))
+    if not count:
         return mixed
-    chance = ranker.chances(state, mixed.candidates.item, gathered)
-    return replace(mixed, candidates=Candidates(mixed.candidates.item, chance, chance))
+    chance = np.empty(len(item), np.float32)
+    chance[:count] = ranker.chances(state, item[:count], gathered)
+    if count < len(item):
+        fits = mixed.candidates.score[:count]
+        order = np.argsort(fits, kind="stable")
+        chance[count:] = np.interp(mixed.candidates.score[count:], fits[order], chance[:count][order])
+    return replace(mixed, candidates=Candidates(item, chance, chance))
+
+
+def filled(mixed: Blended, state: ShopperState, allowed: Allowed, count: int) -> Blended:
+    """The mixed candidates and, where they are fewer than the `count` asked for after what is hidden, others of what is
+    allowed behind them: whoever asks for something particular gets it, even if nobody has anything to say of it."""
+    hidden = state.exclude | state.basket
+    known = mixed.candidates.item
+    if len(known) - int(np.isin(known, list(hidden)).sum()) >= count:
+        return mixed
+    others = np.setdiff1d(allowed.rows, known)
+    others = others[~np.isin(others, list(hidden))][:count]
+    item = np.concatenate([known, others])
+    least = float(mixed.candidates.score.min(initial=1.0))
+    score = np.concatenate([mixed.candidates.score, np.linspace(least * 0.9, least * 0.1, len(others))])
+    timed = mixed.candidates.timed
+    timed = np.concatenate([np.zeros(len(known)) if timed is None else timed, np.zeros(len(others))])
+    order = np.argsort(item)
+    source = np.concatenate([mixed.source, np.full(len(others), len(mixed.names))])
+    candidates = Candidates(item[order], score[order].astype(np.float32), timed[order].astype(np.float32))
+    return Blended(candidates, source[order].astype(np.int64), (*mixed.names, FILL))
 
 
 def tune(

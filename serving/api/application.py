@@ -15,11 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from recsys.errors import OverloadError, StoreError
+from recsys.retrieval.filter.parse import json_schema
+from serving.api import items, routes
 from serving.api.event import EventBatch, EventIn
+from serving.api.item import BulkRow, ItemIn, ItemPatch
 from serving.api.limits import BodyLimit, Shedding
 from serving.api.problem import Problem, ProblemBody
 from serving.api.recommendation import RecommendationRequest
-from serving.api.routes import SCHEMA_REF, router
+from serving.api.spoken import SCHEMA_REF
 from serving.service import Service
 
 _log = logging.getLogger("attune.api")
@@ -39,7 +42,8 @@ def create_app(service: Service, *, max_concurrent: int = 128) -> FastAPI:
 
     app = FastAPI(title="Attune", version="1", description=_DESCRIPTION, lifespan=lifespan)
     app.state.service = service
-    app.include_router(router)
+    app.include_router(routes.router)
+    app.include_router(items.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Shedding, limit=max_concurrent)
     app.add_exception_handler(Problem, _on_problem)
@@ -86,8 +90,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's description plus the models of the bodies that the routes parse themselves."""
     if app.openapi_schema is None:
         described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        models = (EventIn, EventBatch, RecommendationRequest, ProblemBody)
+        models = (EventIn, EventBatch, RecommendationRequest, ItemIn, ItemPatch, BulkRow, ProblemBody)
         _, extra = models_json_schema([(model, "validation") for model in models], ref_template=SCHEMA_REF)
-        described.setdefault("components", {}).setdefault("schemas", {}).update(extra["$defs"])
+        schemas = described.setdefault("components", {}).setdefault("schemas", {})
+        reference = SCHEMA_REF.format(model="Filter")
+        schemas.update(extra["$defs"], Filter=json_schema(reference))
+        asked = schemas["RecommendationRequest"]["properties"]["filter"]
+        asked["anyOf"] = [{"$ref": reference}, {"type": "null"}]
         app.openapi_schema = described
     return app.openapi_schema

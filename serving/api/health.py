@@ -23,4 +23,5 @@ class Readiness(BaseModel):
     data_end: AwareDatetime = Field(description="The end of the log that the model was trained on.")
     store: str = Field(description="Where events are kept.")
     clock: AwareDatetime = Field(description="What the service takes for now.")
+    items_revision: int = Field(description="The last change of an item that this replica has taken over.")
     exposures_lost: int = Field(description="Slates this replica could not record since it started.")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from recsys.state import Knowledge
 from serving.api.event import Moment, Text
@@ -31,7 +31,7 @@ class QuestionContext(BaseModel):
     )
     device: Text | None = Field(default=None, description="Told to a model that was trained with devices.")
     channel: Text | None = Field(default=None, description="Told to a model that was trained with channels.")
-    store: Text | None = Field(default=None, description="Recorded with the answer; not decided by yet.")
+    store: Text | None = Field(default=None, description="What is out of stock there is not shown.")
     item_id: Text | None = Field(
         default=None, description="The item the page is about; send its view as an event to be answered by it."
     )
@@ -65,6 +65,12 @@ class RecommendationRequest(BaseModel):
     count: Annotated[int, Field(ge=1, le=100)] = 10
     exclude: Annotated[list[Text], Field(max_length=1_000)] = Field(
         default_factory=list, description="Items that must not be shown; unknown ids are ignored."
+    )
+    filter: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="What alone may be shown, such as "
+        '`{"category": "Food > Dairy", "price": {"lt": 5}, "not": {"brand": "Alpine"}}`. '
+        "If that many items match, that many come back.",
     )
     exclude_seen: bool = Field(
         default=False, description="Whether to show only what is new to the shopper: nothing they acted on before."

@@ -1,34 +1,23 @@
 """The routes: HTTP in, domain call, HTTP out."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ValidationError
+from pydantic import JsonValue, ValidationError
 from pydantic_core import from_json
 from starlette.responses import Response
 
-from recsys.errors import StoreError
+from recsys.errors import FilterError, StoreError
+from recsys.retrieval.filter.expression import Filter
+from recsys.retrieval.filter.parse import parse
 from serving.api.event import MAX_BATCH, Receipts
 from serving.api.health import Health, Readiness
-from serving.api.problem import MEDIA_TYPE, Problem, invalid, malformed_json
+from serving.api.problem import Problem, invalid, malformed_json
 from serving.api.recommendation import RecommendationRequest, RecommendationResponse, RecommendedItem
+from serving.api.spoken import body_of, json_of, problems_of, service_of
 from serving.pipeline import Answer, Question
-from serving.service import Service
 
-SCHEMA_REF = "#/components/schemas/{model}"
 router = APIRouter()
-
-
-def _body(*models: str) -> dict[str, Any]:
-    schemas = [{"$ref": SCHEMA_REF.format(model=model)} for model in models]
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REF.format(model="ProblemBody")}}}
-    return {status: {"description": "Problem", "content": content} for status in statuses}
 
 
 @router.post(
@@ -36,8 +25,8 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     tags=["events"],
     summary="Tell what shoppers did",
     response_model=Receipts,
-    openapi_extra=_body("EventIn", "EventBatch"),
-    responses=_problems(400, 413, 422, 503),
+    openapi_extra=body_of("EventIn", "EventBatch"),
+    responses=problems_of(400, 413, 422, 503),
 )
 async def events(request: Request) -> Response:
     """One event, or `{"events": [...]}` with up to 1,000.
@@ -45,12 +34,12 @@ async def events(request: Request) -> Response:
     Each event is accepted, a duplicate or rejected on its own, and answered in order. The first two mean that it is
     durably stored and that the very next answer sees it. Only if every single event was rejected is the status 422.
     """
-    receipts = await _service(request).listening.hear(_offered(await request.body()))
+    receipts = await service_of(request).listening.hear(_offered(await request.body()))
     if receipts.rejected == len(receipts.results):
         first = receipts.results[0].reason
         more = {"results": [receipt.model_dump() for receipt in receipts.results]}
         raise Problem(422, f"no event was accepted; the first: {first}", kind="events-rejected", more=more)
-    return _json(receipts)
+    return json_of(receipts)
 
 
 @router.post(
@@ -58,8 +47,8 @@ async def events(request: Request) -> Response:
     tags=["recommendations"],
     summary="Ask what to show",
     response_model=RecommendationResponse,
-    openapi_extra=_body("RecommendationRequest"),
-    responses=_problems(400, 413, 422, 503),
+    openapi_extra=body_of("RecommendationRequest"),
+    responses=problems_of(400, 413, 422, 503),
 )
 async def recommendations(request: Request) -> Response:
     """The slate for a shopper as of now, with a reason and a propensity for each item.
@@ -73,7 +62,7 @@ async def recommendations(request: Request) -> Response:
         if any(fault["type"] == "json_invalid" for fault in failure.errors(include_url=False)):
             raise malformed_json(ValueError(failure.errors()[0]["ctx"]["error"])) from None
         raise invalid(failure) from None
-    return _json(_response(await _service(request).answering.answer(_question(asked))))
+    return json_of(_response(await service_of(request).answering.answer(_question(asked))))
 
 
 @router.get("/healthz", tags=["service"], summary="Is the process alive?")
@@ -82,22 +71,13 @@ async def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz", tags=["service"], summary="Can it answer and acknowledge?", responses=_problems(503))
+@router.get("/readyz", tags=["service"], summary="Can it answer and acknowledge?", responses=problems_of(503))
 async def readyz(request: Request) -> Readiness:
     """What this replica is made of, after checking that its store can be read."""
     try:
-        return await _service(request).readiness()
+        return await service_of(request).readiness()
     except StoreError:
         raise Problem(503, "the event store cannot be read at the moment", kind="store-unavailable") from None
-
-
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
-def _json(model: BaseModel) -> Response:
-    return Response(model.__pydantic_serializer__.to_json(model), media_type="application/json")
 
 
 def _offered(body: bytes) -> Sequence[object]:
@@ -138,7 +118,15 @@ def _question(asked: RecommendationRequest) -> Question:
         count=asked.count,
         exclude=tuple(asked.exclude),
         exclude_seen=asked.exclude_seen,
+        wanted=None if asked.filter is None else _filter(asked.filter),
     )
+
+
+def _filter(value: dict[str, JsonValue]) -> Filter:
+    try:
+        return parse(value)
+    except FilterError as refusal:
+        raise Problem(422, f"filter: {refusal}", kind="invalid-request", title="The request is not valid") from None
 
 
 def _response(answer: Answer) -> RecommendationResponse:

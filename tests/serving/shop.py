@@ -10,6 +10,8 @@ import pyarrow as pa
 from recsys.catalogue import UNKNOWN, Catalogue
 from recsys.clock import parse_instant
 from recsys.event import ITEM_SCHEMA
+from recsys.retrieval.assortment import Assortment
+from recsys.retrieval.index.flat import FlatIndex
 from recsys.sequence.coding import Coding
 from recsys.slate import Slate, SlateItem
 from recsys.state import ShopperState
@@ -59,6 +61,9 @@ class CategoryCounter:
         self.takes_s = 0.0
         self.batches: list[int] = []
         self._category, self._names = self.catalogue.categories(1)
+        index, vectors = FlatIndex(), np.eye(len(self._names), dtype=np.float32)[self._category]
+        index.build(vectors)
+        self.offer = Assortment(self.catalogue, index, vectors)
 
     def answer(
         self,
@@ -78,15 +83,17 @@ class CategoryCounter:
     def _slate(self, state: ShopperState, count: int) -> Slate:
         seen = Counter(int(self._category[item]) for item in state.history.interactions().item)
         hidden = state.basket | state.exclude | {UNKNOWN}
-        shown = [index for index in range(1, self.catalogue.size) if index not in hidden]
-        shown.sort(key=lambda index: (-seen[int(self._category[index])], index))
+        allowed = self.offer.allowed(state.wanted, place=state.context.store)
+        shown = [index for index in allowed.rows.tolist() if index not in hidden]
+        category = np.append(self._category, np.zeros(len(allowed.mask), np.int64))
+        shown.sort(key=lambda index: (-seen[int(category[index])], index))
         items = tuple(
             SlateItem(
                 index=index,
-                item_id=self.catalogue.id_of(index),
-                score=float(seen[int(self._category[index])]),
+                item_id=self.offer.id_of(index),
+                score=float(seen[int(category[index])]),
                 source="counter",
-                reason=f"from {self._names[self._category[index]]}",
+                reason=f"from {self._names[category[index]]}",
                 propensity=1.0,
             )
             for index in shown[:count]

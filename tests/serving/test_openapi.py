@@ -45,7 +45,10 @@ def _is_problem_if_error(answer: httpx.Response) -> bool:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/v1/events"), ("POST", "/v1/recommendations"), ("GET", "/healthz"), ("GET", "/readyz")],
+    [
+        *(("POST", "/v1/events"), ("POST", "/v1/recommendations"), ("GET", "/healthz"), ("GET", "/readyz")),
+        *((method, "/v1/items/{item_id}") for method in ("PUT", "PATCH", "DELETE", "GET")),
+    ],
 )
 def test_no_described_request_makes_the_service_fail(
     api: schemathesis.BaseSchema, client: TestClient, method: str, path: str
@@ -70,7 +73,7 @@ def test_no_described_request_makes_the_service_fail(
 
 @given(body=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode(errors="ignore"))))
 @_BOUNDED
-@pytest.mark.parametrize("path", ["/v1/events", "/v1/recommendations"])
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/recommendations", "/v1/items:bulk"])
 def test_no_body_makes_the_service_fail(client: TestClient, path: str, body: bytes) -> None:
     answer = client.post(path, content=body)
     assert answer.status_code < 500

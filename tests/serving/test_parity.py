@@ -27,7 +27,7 @@ ASKED = {"channel": "app", "device": "phone", "local_time": "2024-01-01T12:00:00
 async def test_a_history_replayed_through_the_api_gives_the_offline_vector_and_slate(
     shopper: str, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    recommender = Recommender.load(tiny_bundle)
+    recommender = Recommender.load(tiny_bundle).on_offer()
     source = MadeUpShop()
     write_log(source, tmp_path / "log")
     log = EventLog(tmp_path / "log")
@@ -74,7 +74,7 @@ async def test_a_history_replayed_through_the_api_gives_the_offline_vector_and_s
 
 
 def test_an_event_at_the_very_instant_of_the_question_is_not_yet_history(tiny_bundle: Path) -> None:
-    recommender = Recommender.load(tiny_bundle)
+    recommender = Recommender.load(tiny_bundle).on_offer()
     whole = recommender.recommend(["item-001"]).knowledge
     history = History.empty()
     state = ShopperState(

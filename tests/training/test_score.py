@@ -116,7 +116,7 @@ async def test_a_slate_of_the_file_is_what_the_online_pipeline_answers_then(
     path = files.write("a.parquet", exclude_seen=exclude_seen, channel="app", device="phone", batch_shoppers=64)
     written = pq.read_table(path)
     events = EventLog(log_folder(MadeUpShop(), tiny_recipe.outputs)).events()
-    recommender, store = Recommender.load(tiny_bundle), SqliteStore(tmp_path / "events.db")
+    recommender, store = Recommender.load(tiny_bundle).on_offer(), SqliteStore(tmp_path / "events.db")
     await store.open()
     answering = Answering(
         recommender,

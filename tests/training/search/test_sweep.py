@@ -134,7 +134,7 @@ def test_the_model_of_a_failed_trial_takes_no_memory_from_the_next_one(tmp_path:
 def failing(sweep_plan: Plan, error: BaseException) -> Plan:
     """The same plan with somebody's own sampler, in which something goes wrong."""
 
-    def sampler(*, popularity: torch.Tensor) -> Sampler:
+    def sampler(*, popularity: torch.Tensor, asked: torch.Tensor) -> Sampler:
         raise error
 
     return replace(sweep_plan, recipe=lambda chosen: replace(sweep_plan.recipe(chosen), sampler=sampler))
