@@ -116,7 +116,7 @@ class Recommender:
         if items.shape[1] > ENCODER_DEPTH:
             order = np.argsort(-scores, axis=1, kind="stable")[:, :ENCODER_DEPTH]
             scores, items = np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)
-        best = scores.max(1, keepdims=True)
+        best = scores.max(1, keepdims=True, initial=-np.inf)
         chance = np.exp(scores - np.where(np.isfinite(best), best, 0.0))  # all may be excluded
         chance /= np.maximum(chance.sum(1, keepdims=True), np.finfo(np.float32).tiny)
         here = items > 0  # fewer may be allowed than are asked for

@@ -70,6 +70,7 @@ def test_trials_never_see_what_happens_in_the_test_window(tmp_path: Path) -> Non
     assert len(one[0]) == 2, "every epoch is reported"
 
 
+@pytest.mark.slow
 def test_hopeless_trials_end_early_and_say_so(tmp_path: Path) -> None:
     wild = Space([OneOf(key="optimizer.learning_rate", values=[3.0, 0.001])])
     pruner = Median(after_trials=1, after_epochs=1)
@@ -92,6 +93,7 @@ def test_a_trial_that_cannot_be_trained_counts_as_failed_and_the_sweep_goes_on(t
         said(folder=tmp_path / "hopeless", trials=1, space=hopeless)
 
 
+@pytest.mark.slow
 def test_a_trial_for_which_there_is_not_the_memory_counts_as_failed_and_says_why(tmp_path: Path) -> None:
     space = Space([OneOf(key="loss.negatives", values=[16, 10**14])])
     fixed = [override for override in FIXED if not override.startswith("loss.negatives")]
@@ -104,6 +106,7 @@ def test_a_trial_for_which_there_is_not_the_memory_counts_as_failed_and_says_why
     assert reason in words
 
 
+@pytest.mark.slow
 def test_the_model_of_a_failed_trial_takes_no_memory_from_the_next_one(tmp_path: Path) -> None:
     space = Space([OneOf(key="loss.negatives", values=[10**14, 2 * 10**14])])
     fixed = [override for override in FIXED if not override.startswith("loss.negatives")]
@@ -140,6 +143,7 @@ def failing(sweep_plan: Plan, error: BaseException) -> Plan:
     return replace(sweep_plan, recipe=lambda chosen: replace(sweep_plan.recipe(chosen), sampler=sampler))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no space left"), torch.AcceleratorError("device lost")])
 def test_where_the_machine_fails_the_sweep_ends_and_a_trial_that_it_fails_in_twice_is_given_up(
     tmp_path: Path, error: Exception
@@ -153,6 +157,7 @@ def test_where_the_machine_fails_the_sweep_ends_and_a_trial_that_it_fails_in_twi
     assert [trial.state for trial in trials(tmp_path)] == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_interrupted_again_and_again_is_tried_again(tmp_path: Path) -> None:
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
