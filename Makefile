@@ -31,7 +31,7 @@ format: setup ## Let ruff repair style
 	$(BIN)/ruff format .
 
 peers: ## Build .venv-peers: the libraries that the benchmarks compare with
-	@DEVICE=cpu PYTHON_BELOW=3.13 .ci/setup .venv-peers tests/benchmark/peers/constraints.txt 'rectools[torch]'
+	@DEVICE=cpu PYTHON_BELOW=3.13 .ci/setup .venv-peers tests/benchmark/peers/constraints.txt 'rectools[torch]' usearch
 
 constraints: ## Renew constraints.txt from the newest packages that fit; TORCH=... holds torch at a version
 	@rm -rf .venv-constraints
