@@ -6,6 +6,7 @@
 import gc
 import logging
 import os
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -21,7 +22,7 @@ from recsys.clock import ShiftedClock
 from recsys.recommender import Recommender
 from serving.api.application import create_app
 from serving.arguments import ServeArgs
-from serving.service import Service
+from serving.service import Loaded, Service
 
 NAME = "attune"
 _log = logging.getLogger("attune.app")
@@ -60,14 +61,16 @@ class Shop:
         torch.set_num_threads(args.threads)
         faiss.omp_set_num_threads(args.threads)
         self._max_concurrent = args.max_concurrent
-        recommender = Recommender.load(args.bundle, threads=args.threads).on_offer()
+        loaded = _loaded(args.bundle)
         self._service = Service(
-            recommender,
+            loaded.recommender,
             instantiate(args.store),
             clock=ShiftedClock(args.clock_shift),
             rng=np.random.default_rng(args.seed),
-            history_limit=recommender.features.memory,
+            history_limit=loaded.history_limit,
             largest_batch=args.largest_batch,
+            folder=args.bundle,
+            load=_loaded if args.follow else None,
         )
 
         # What was just loaded stays for good; the collector need not walk through it while shoppers wait.
@@ -76,6 +79,12 @@ class Shop:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_app(self._service, max_concurrent=self._max_concurrent)
+
+
+def _loaded(folder: Path) -> Loaded:
+    """The release in a folder, ready to be served."""
+    recommender = Recommender.load(folder).on_offer()
+    return Loaded(folder, recommender, recommender.features.memory)
 
 
 def _keep_internal_port_private() -> None:

@@ -18,6 +18,7 @@ class ServeArgs(BaseModel):
     largest_batch: int = Field(default=32, ge=1, description="How many waiting requests are answered in one go.")
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
+    follow: bool = Field(default=True, description="Take over the release that a note in the store wants.")
     folder: Path | None = Field(
         default=None, description="Where relative paths start; None is the worker's own folder."
     )

@@ -51,6 +51,10 @@ class Listening:
         self._offer = offer
         self._clock = clock
 
+    def swap(self, offer: Numbered) -> None:
+        """Another assortment says from now on what is known."""
+        self._offer = offer
+
     async def hear(self, offered: Sequence[object]) -> Receipts:
         """A receipt for each offered JSON value, in order; raises StoreError if nothing could be made durable."""
         now = self._clock.now()

@@ -9,7 +9,7 @@ lost between a restart and the next, and no replica needs to know of the others.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -94,6 +94,20 @@ class Stocking:
         outcomes = await self._store.change_items(changes, at=self._clock.now())
         await self.catch_up()
         return outcomes
+
+    async def swap(self, catalogue: Catalogue, offer: Offers, then: Callable[[], None]) -> None:
+        """Bring another assortment up to date from the beginning, then keep that one; `then` is called at the instant
+        at which it is up to date, before anything more is taken over."""
+        revision = 0
+        while rows := await self._store.items_since(revision, limit=_PAGE):
+            await asyncio.to_thread(offer.change, changed(rows, catalogue))
+            revision = rows[-1].revision
+        async with self._looking:
+            while rows := await self._store.items_since(revision, limit=_PAGE):
+                await asyncio.to_thread(offer.change, changed(rows, catalogue))
+                revision = rows[-1].revision
+            self._catalogue, self._offer, self.revision = catalogue, offer, revision
+            then()
 
     def knows(self, item_id: str) -> bool:
         """Whether the bundle has the item, whatever was said of it since."""

@@ -1,6 +1,7 @@
 """From settings to a running shop: what `recsys-serve`, the demo and the benchmarks have in common."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,16 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from recsys.clock import ShiftedClock
-from recsys.errors import ConfigError
+from recsys.clock import ShiftedClock, SystemClock
+from recsys.errors import ConfigError, ReleaseError
 from recsys.recommender import Recommender
 from serving.arguments import ServeArgs
+from serving.following import RELEASE
+from serving.release import Release
 from serving.server import Server
+from serving.store.protocol import Note, OnlineStore
 
+_log = logging.getLogger("attune.launch")
 CLOCKS: Mapping[str, Callable[[int], int]] = {
     "system": lambda _: 0,
     "data_end": lambda data_end: ShiftedClock.starting_at(data_end).shift,
@@ -30,10 +35,9 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
     """
     if config.clock not in CLOCKS:
         raise ConfigError(f"clock={config.clock} is not known; choose one of {', '.join(CLOCKS)}")
-    store = _plain(config.store)
-    bundle: Path = instantiate(config.release).resolve()
+    store, release = _plain(config.store), instantiate(config.release)
+    bundle = asyncio.run(_wanted(release, instantiate(store)))
     data_end = Recommender.load(bundle).data_end
-    asyncio.run(_try_out(store))
     server: Server = instantiate(config.server)
     args = ServeArgs(
         bundle=bundle,
@@ -41,6 +45,7 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
         clock_shift=CLOCKS[config.clock](data_end),
         folder=Path.cwd(),
         loopback=True,
+        follow=release.moves,
         **_plain(config.app),
     )
     return server, args
@@ -60,8 +65,27 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in dict(OmegaConf.to_container(config, resolve=True)).items()}  # type: ignore[arg-type]
 
 
-async def _try_out(settings: dict[str, Any]) -> None:
-    """Open and close the store once, so that a bad path is one clear message and not a failing replica."""
-    store = instantiate(settings)
+async def _wanted(release: Release, store: OnlineStore) -> Path:
+    """The folder of the bundle to serve, written down for whoever follows; where the registry is silent, the one that
+    was served last. The store is opened once, so that a bad path is one clear message and not a failing replica."""
     await store.open()
-    await store.close()
+    try:
+        try:
+            folder = release.resolve()
+        except ReleaseError as silence:
+            last = await store.note(RELEASE) if release.moves else None
+            if last is None or not _is_folder(last.value):
+                raise
+            _log.error(
+                "the registry does not say which release is wanted (%s); %s is served again", silence, last.value
+            )
+            return Path(last.value)
+        await store.write_note(RELEASE, Note(value=str(folder), told_at=SystemClock().now()))
+        return folder
+    finally:
+        await store.close()
+
+
+def _is_folder(folder: str) -> bool:
+    """Whether there is such a folder."""
+    return Path(folder).is_dir()

@@ -102,6 +102,10 @@ class Answer:
     took_ms: float
 
 
+Asked = tuple[Recommends, ShopperState, int]
+"""Who shall answer, about whom, how many items."""
+
+
 class Answering:
     """The line from a question to an answer; one per replica."""
 
@@ -117,13 +121,11 @@ class Answering:
         store_timeout_s: float = 1.0,
         largest_batch: int = 32,
     ) -> None:
-        self._recommender = recommender
-        self._offer = offer_of(recommender)
+        self._current = (recommender, offer_of(recommender), history_limit)
         self._store = store
         self._exposures = exposures
         self._clock = clock
         self._rng = rng
-        self._history_limit = history_limit
         self._store_timeout_s = store_timeout_s
         self._slate = Batching(self._slates, name="recommender", largest=largest_batch, waiting=1024)
 
@@ -131,34 +133,42 @@ class Answering:
         """The slate for `question` as of now; raises RecsysError only if there is no answer at all."""
         started = time.perf_counter()
         at = self._clock.now()
-        events, trouble = await self._history(question, at)
-        state = self._state(question, events, at)
-        slate = await self._slate((state, question.count))
+        recommender, offer, history_limit = self._current  # the same for all of this answer, whatever is swapped in
+        events, trouble = await self._history(question, at, limit=history_limit)
+        state = _state(question, events, at, recommender, limit=history_limit)
+        slate = await self._slate((recommender, state, question.count))
         degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
         self._exposures.record(_exposure(recommendation_id, at, question, slate, degraded))
         return Answer(
             recommendation_id=recommendation_id,
             model_version=slate.model_version,
-            items=tuple((self._offer.item(item.index), item) for item in slate.items),
+            items=tuple((offer.item(item.index), item) for item in slate.items),
             knowledge=slate.knowledge,
             degraded=degraded,
             took_ms=(time.perf_counter() - started) * 1_000,
         )
 
-    async def warm_up(self) -> None:
-        """Answer twice for practice, unrecorded, so that no shopper pays for first-time costs."""
+    async def warm_up(self, recommender: Recommends | None = None) -> None:
+        """Answer twice for practice, unrecorded, so that no shopper pays for first-time costs; by the recommender that
+        answers, or by one that shall."""
         at = self._clock.now()
-        first = self._recommender.catalogue.id_of(1)
+        current, _, limit = self._current
+        practised = recommender or current
+        first = practised.catalogue.id_of(1)
         seen = Event(event_id="", type=EventType.VIEW, occurred_at=at - SECOND, item_id=first)
         for events in ((), (seen,)):
-            await self._slate((self._state(Question(), events, at), 10))
+            await self._slate((practised, _state(Question(), events, at, practised, limit=limit), 10))
+
+    def swap(self, recommender: Recommends, *, history_limit: int) -> None:
+        """Questions that begin after this are answered by another recommender; those under way are not disturbed."""
+        self._current = (recommender, offer_of(recommender), history_limit)
 
     async def close(self) -> None:
         """Answer what is queued."""
         await self._slate.close()
 
-    async def _history(self, question: Question, at: int) -> tuple[list[Event], str | None]:
+    async def _history(self, question: Question, at: int, *, limit: int) -> tuple[list[Event], str | None]:
         if question.user_id is None and question.anonymous_id is None:
             return [], None
         try:
@@ -166,45 +176,59 @@ class Answering:
                 return await self._store.history(
                     user_id=question.user_id,
                     anonymous_id=question.anonymous_id,
-                    limit=self._history_limit + 1,
+                    limit=limit + 1,
                     before=at,
                 ), None
         except (RecsysError, TimeoutError):
             return [], "the shopper's history could not be read; answered from the request alone"
 
-    def _state(self, question: Question, events: Sequence[Event], at: int) -> ShopperState:
-        offer = self._offer
-        context = Context(
-            at=at,
-            utc_offset_s=question.utc_offset_s,
-            placement=question.placement,
-            device=question.device,
-            channel=question.channel,
-            store=question.store,
-            item=self._recommender.catalogue.index_of(question.item_id),
-        )
-        history = remembered(self._recommender.coding.of_events(events, before=at), self._history_limit)
-        exclude = frozenset(offer.index_of(item_id) for item_id in question.exclude)
-        seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
-        return ShopperState(history, context, exclude | seen | _in_hand(events, offer), question.wanted)
+    def _slates(self, asked: Sequence[Asked]) -> Sequence[Slate | Exception]:
+        """Answer a batch, each by its own recommender: two, at the most, while one takes over from another."""
+        slates: dict[int, Slate | Exception] = {}
+        for recommender in {id(one): one for one, _, _ in asked}.values():
+            places = [place for place, (one, _, _) in enumerate(asked) if one is recommender]
+            slates |= zip(places, self._slates_of(recommender, [asked[place] for place in places]), strict=True)
+        return [slates[place] for place in range(len(asked))]
 
-    def _slates(self, asked: Sequence[tuple[ShopperState, int]]) -> Sequence[Slate | Exception]:
-        """Answer a batch; if that fails, each alone, so that one strange history cannot spoil the others' answers."""
-        answer = partial(self._recommender.answer, rng=self._rng)
+    def _slates_of(self, recommender: Recommends, asked: Sequence[Asked]) -> Sequence[Slate | Exception]:
+        """If a batch fails, each is answered alone, so that one strange history cannot spoil the others' answers."""
+        answer = partial(recommender.answer, rng=self._rng)
         try:
-            return answer([state for state, _ in asked], counts=[count for _, count in asked])
+            return answer([state for _, state, _ in asked], counts=[count for _, _, count in asked])
         except Exception as failure:  # noqa: BLE001 - whatever broke, the shopper shall get an answer
             if len(asked) > 1:
-                return [slate for one in asked for slate in self._slates([one])]
+                return [slate for one in asked for slate in self._slates_of(recommender, [one])]
             return [self._without_encoder(*asked[0], failure)]
 
-    def _without_encoder(self, state: ShopperState, count: int, failure: Exception) -> Slate | Exception:
+    def _without_encoder(
+        self, recommender: Recommends, state: ShopperState, count: int, failure: Exception
+    ) -> Slate | Exception:
         _log.warning("the encoder failed, answering without it", exc_info=failure)
         try:
-            [slate] = self._recommender.answer([state], counts=[count], rng=self._rng, with_encoder=False)
+            [slate] = recommender.answer([state], counts=[count], rng=self._rng, with_encoder=False)
         except Exception as second:  # noqa: BLE001 - it is raised again, to whoever asked
             return second
         return replace(slate, degraded=slate.degraded or "the encoder failed; answered from the other sources")
+
+
+def _state(
+    question: Question, events: Sequence[Event], at: int, recommender: Recommends, *, limit: int
+) -> ShopperState:
+    """What is known of the shopper now, in the recommender's own numbers."""
+    offer = offer_of(recommender)
+    context = Context(
+        at=at,
+        utc_offset_s=question.utc_offset_s,
+        placement=question.placement,
+        device=question.device,
+        channel=question.channel,
+        store=question.store,
+        item=recommender.catalogue.index_of(question.item_id),
+    )
+    history = remembered(recommender.coding.of_events(events, before=at), limit)
+    exclude = frozenset(offer.index_of(item_id) for item_id in question.exclude)
+    seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
+    return ShopperState(history, context, exclude | seen | _in_hand(events, offer), question.wanted)
 
 
 def _in_hand(events: Sequence[Event], offer: Assortment) -> frozenset[int]:

@@ -5,8 +5,10 @@ digests is checked when it is loaded.
 """
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlparse
 
 from recsys.errors import ReleaseError
 
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Release:
-    """A bundle's directory (`bundle`), or a model in an MLflow registry by `version` or, without one, by `alias`."""
+    """A bundle's directory (`bundle`), or a model in an MLflow registry by `version` or, without one, by `alias`.
+
+    What a registry keeps elsewhere is fetched into `copies`, once for each version.
+    """
 
     def __init__(
         self,
@@ -28,12 +33,21 @@ class Release:
         model: str = "attune",
         alias: str = "champion",
         version: int | str | None = None,
+        copies: str | Path = "outputs/releases",
     ) -> None:
         self._bundle = None if bundle is None else Path(bundle)
         self._tracking_uri = tracking_uri
         self._model = model
         self._alias = alias
         self._version = None if version is None else str(version)
+        self._copies = Path(copies)
+        self._client: MlflowClient | None = None
+        self._kept: tuple[str, Path] | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether it may name another bundle later: an alias does."""
+        return self._bundle is None and self._version is None
 
     def resolve(self) -> Path:
         """The bundle's directory, absolute; raises ReleaseError saying what there is instead."""
@@ -48,18 +62,41 @@ class Release:
         import mlflow  # takes seconds, and whoever serves a folder does not need it
         from mlflow.exceptions import MlflowException
 
-        client = mlflow.MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._tracking_uri)
+        if self._client is None:
+            self._client = mlflow.MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._tracking_uri)
         try:
-            found = self._find(client)
+            found = self._find(self._client)
         except MlflowException as failure:
-            raise ReleaseError(self._what_is_there(client)) from failure
+            raise ReleaseError(self._what_is_there(self._client)) from failure
+        if self._kept is None or self._kept[0] != str(found.version):
+            self._kept = str(found.version), self._fetched(found)
+        return self._kept[1]
+
+    def _fetched(self, found: "ModelVersion") -> Path:
+        """Where the version's bundle lies on this machine, fetched if it lies elsewhere."""
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        elsewhere = urlparse(str(found.source)).scheme not in ("", "file")
+        folder = self._copies / f"{self._model}-{found.version}"
         try:
-            path = mlflow.artifacts.download_artifacts(artifact_uri=found.source, tracking_uri=self._tracking_uri)
+            if not elsewhere:
+                path = download_artifacts(artifact_uri=found.source, tracking_uri=self._tracking_uri)
+                return Path(path).absolute()
+            if not folder.is_dir():
+                partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+                path = download_artifacts(
+                    artifact_uri=found.source, tracking_uri=self._tracking_uri, dst_path=str(partial)
+                )
+                Path(path).rename(folder)
+                shutil.rmtree(partial, ignore_errors=True)
         except (MlflowException, OSError) as failure:
             raise ReleaseError(
                 f"version {found.version} of {self._model!r} points to {found.source}, which cannot be read: {failure}"
             ) from failure
-        return Path(path).absolute()
+        return folder.absolute()
 
     def _refuse_missing_registry(self) -> None:
         """MLflow would create an empty registry where there is none, and then report something else."""
@@ -76,7 +113,12 @@ class Release:
         return client.get_model_version_by_alias(self._model, self._alias)
 
     def _what_is_there(self, client: "MlflowClient") -> str:
-        versions = client.search_model_versions(f"name = '{self._model}'")
+        from mlflow.exceptions import MlflowException
+
+        try:
+            versions = client.search_model_versions(f"name = '{self._model}'")
+        except MlflowException as failure:
+            return f"the registry {self._tracking_uri} does not answer: {failure}"
         if not versions:
             return f"the registry {self._tracking_uri} holds no model {self._model!r}; train one, or set release.bundle"
         numbers = ", ".join(str(number) for number in sorted(int(version.version) for version in versions))

@@ -1,15 +1,19 @@
 """`python -m serving.serve`, also `recsys-serve`: put a release on the network until Ctrl-C."""
 
+import asyncio
 import signal
 import sys
 import threading
 
 import hydra
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
 from conf.overrides import check_command_line
+from recsys.clock import SystemClock
 from recsys.errors import RecsysError
+from serving.follow import follow
 from serving.launch import assemble, running
 
 _console = Console()
@@ -32,15 +36,28 @@ def refuse_wrong_settings() -> None:
 def _serve(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with running(*assemble(config)) as server:
+        server, args = assemble(config)
+        with running(server, args):
             asked = asked_to_stop()
             _console.print(f"answering at {server.address}  (documentation: {server.address}/docs, stop with Ctrl-C)")
+            if args.follow:
+                asyncio.run(_follow(config, asked))
             asked.wait()
             _console.print("finishing the requests on their way ...")
     except RecsysError as failure:
         sys.exit(f"error: {failure}")
     except KeyboardInterrupt:
         sys.exit("stopped before it was ready")
+
+
+async def _follow(config: DictConfig, stop: threading.Event) -> None:
+    """Tell the replicas which release the registry wants, until asked to stop."""
+    store = instantiate(config.store)
+    await store.open()
+    try:
+        await follow(instantiate(config.release), store, SystemClock(), every_s=config.follow_every_s, stop=stop)
+    finally:
+        await store.close()
 
 
 def asked_to_stop() -> threading.Event:

@@ -1,15 +1,21 @@
 """Everything one replica holds: recommender, store, clock, and the two lines that run through them."""
 
+import asyncio
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
 
 from recsys.clock import Clock, to_datetime
+from recsys.errors import BundleError, ConfigError, RecsysError
 from serving.api.health import Readiness
 from serving.events import Listening
 from serving.exposure import ExposureLog
+from serving.following import Following
 from serving.items import Stocking
 from serving.pipeline import Answering, Recommends, offer_of
 from serving.store.protocol import OnlineStore
@@ -29,8 +35,20 @@ class Released(Recommends, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A release in memory: where it lies, what answers, how many events of a history it looks at."""
+
+    folder: Path
+    recommender: Released
+    history_limit: int
+
+
 class Service:
-    """Answers and listens between `open` and `close`; `async with` does both."""
+    """Answers and listens between `open` and `close`; `async with` does both.
+
+    With `load`, which reads a bundle's folder, the wanted release is followed from that in `folder` on.
+    """
 
     def __init__(
         self,
@@ -41,8 +59,15 @@ class Service:
         rng: np.random.Generator,
         history_limit: int = 1_000,
         largest_batch: int = 32,
+        folder: Path = Path(),
+        load: Callable[[Path], Loaded] | None = None,
+        follow_every_s: float = 1.0,
     ) -> None:
-        self._recommender = recommender
+        self._running = Loaded(folder, recommender, history_limit)
+        self._previous: Loaded | None = None
+        self._load = load
+        self._follow_every_s = follow_every_s
+        self.following = Following(store, running=folder, take_over=self.take_over, every_s=follow_every_s)
         self._store = store
         self._clock = clock
         self._name = uuid.uuid4().hex[:8]
@@ -66,13 +91,44 @@ class Service:
         await self._store.open()
         await self.stocking.open()
         await self.answering.warm_up()
+        if self._load is not None:
+            await self.following.open()
 
     async def close(self) -> None:
         """Finish the answers on their way, write the exposures, close the store."""
+        await self.following.close()
         await self.answering.close()
         await self.stocking.close()
         await self._exposures.close()
         await self._store.close()
+
+    async def take_over(self, folder: Path) -> None:
+        """Answer by the release in a folder from the next question on; it is loaded, brought up to date and tried out
+        beside the running one, which stays in memory as the one before.
+
+        Raises:
+            RecsysError: it cannot be read or does not answer; the running one goes on.
+        """
+        if self._load is None:
+            raise ConfigError("this service was started to serve one release only; start it with a loader")
+        if self._previous is not None and self._previous.folder == folder:
+            loaded = self._previous
+        else:
+            loaded = await asyncio.to_thread(self._load, folder)
+        try:
+            await self.answering.warm_up(loaded.recommender)
+        except RecsysError:
+            raise
+        except Exception as failure:
+            raise BundleError(f"{folder} was read and does not answer: {failure}") from failure
+        offer = offer_of(loaded.recommender)
+
+        def swapped() -> None:
+            self.answering.swap(loaded.recommender, history_limit=loaded.history_limit)
+            self.listening.swap(offer)
+            self._previous, self._running = self._running, loaded
+
+        await self.stocking.swap(loaded.recommender.catalogue, offer, swapped)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -86,11 +142,15 @@ class Service:
     async def readiness(self) -> Readiness:
         """What this replica is made of; raises StoreError if the store cannot be read."""
         await self._store.check()
+        recommender, registry = self._running.recommender, await self.following.registry()
         return Readiness(
             replica=self._name,
-            model_version=self._recommender.model_version,
-            items=self._recommender.catalogue.size - 1,
-            data_end=to_datetime(self._recommender.data_end),
+            model_version=recommender.model_version,
+            previous_version=self._previous.recommender.model_version if self._previous else None,
+            release_trouble=self.following.trouble,
+            registry=None if registry is None else registry.value,
+            items=recommender.catalogue.size - 1,
+            data_end=to_datetime(recommender.data_end),
             store=type(self._store).__name__,
             clock=to_datetime(self._clock.now()),
             exposures_lost=self._exposures.lost,

@@ -19,6 +19,13 @@ class Readiness(BaseModel):
     status: Literal["ready"] = "ready"
     replica: str = Field(description="Which replica says this; a new one after every restart.")
     model_version: str
+    previous_version: str | None = Field(
+        default=None, description="The release before, still in memory: going back to it takes no loading."
+    )
+    release_trouble: str | None = Field(default=None, description="Why the wanted release does not answer, if so.")
+    registry: str | None = Field(
+        default=None, description="How the registry was when it was last asked; null where nobody asks one."
+    )
     items: int = Field(description="How many items the model knows.")
     data_end: AwareDatetime = Field(description="The end of the log that the model was trained on.")
     store: str = Field(description="Where events are kept.")

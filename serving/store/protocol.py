@@ -47,6 +47,14 @@ class Arrival:
     event: Event
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something told to everybody at one store; `told_at` in microseconds UTC."""
+
+    value: str
+    told_at: int
+
+
 class OnlineStore(Protocol):
     """Keeps events and exposures; every failure is a StoreError that names the place and the remedy."""
 
@@ -99,6 +107,14 @@ class OnlineStore(Protocol):
     async def items_since(self, revision: int, *, limit: int) -> list[StoredItem]:
         """The `limit` items that changed first after a revision (0: from the beginning), as they are now, in the order
         of their last change."""
+        ...
+
+    async def write_note(self, name: str, note: Note) -> None:
+        """Everybody reads this under that name from now on; durable on return."""
+        ...
+
+    async def note(self, name: str) -> Note | None:
+        """What was written last under a name, or None."""
         ...
 
     async def check(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from recsys.errors import StoreError
 from recsys.event import ACTS, Event, EventType
-from serving.store import identity, items
+from serving.store import identity, items, notes
 from serving.store.protocol import Arrival, ExposedItem, Exposure
 
 VERSION = 3
@@ -92,7 +92,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    _run(connection, _EVENTS + _LINKS + _EXPOSURES + items.TABLES)
+    _run(connection, _EVENTS + _LINKS + _EXPOSURES + items.TABLES + notes.TABLES)
 
 
 def _from_1(connection: sqlite3.Connection) -> None:
@@ -106,8 +106,8 @@ def _from_1(connection: sqlite3.Connection) -> None:
 
 
 def _from_2(connection: sqlite3.Connection) -> None:
-    """Version 2 knew nothing of items."""
-    _run(connection, items.TABLES)
+    """Version 2 knew nothing of items, and kept no notes."""
+    _run(connection, items.TABLES + notes.TABLES)
 
 
 _STEPS = {0: _create, 1: _from_1, 2: _from_2}

@@ -16,10 +16,10 @@ from typing import Literal
 from recsys.errors import StoreError
 from recsys.event import Event
 from serving.batching import Batching
-from serving.store import items, schema
+from serving.store import items, notes, schema
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure
+from serving.store.protocol import Arrival, Exposure, Note
 
 BUSY_TIMEOUT_S = 5.0
 _SYNCHRONOUS = {"process": "NORMAL", "fsync": "FULL"}
@@ -126,6 +126,16 @@ class SqliteStore:
 
         await self._open.read(work)
         return found
+
+    async def write_note(self, name: str, note: Note) -> None:
+        """Durable on return."""
+        await self._open.write(lambda connection: notes.write(connection, name, note))
+
+    async def note(self, name: str) -> Note | None:
+        """The latest of that name, or None."""
+        found: list[Note | None] = []
+        await self._open.read(lambda connection: found.append(notes.read(connection, name)))
+        return found[0]
 
     async def check(self) -> None:
         """Raise StoreError if the file cannot be read."""
