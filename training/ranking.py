@@ -1,6 +1,7 @@
 """Fits the ranker on the validation window, and keeps it only where it orders better than the blend."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from rich.console import Console
 from recsys.event import EventType
 from recsys.metric.evaluation import Case, evaluate
 from recsys.metric.ranking import list_ranks
+from recsys.protocols import Ranker
 from recsys.ranker.facts import Retrieved
 from recsys.recommender import Recommender
 from recsys.retrieval.blend import ENCODER, Blended, ranked
@@ -18,17 +20,16 @@ from training.dataset import Dataset
 
 _CASES = 8_000
 _LEAST = 200
-_HELD_OUT = 5
-"""Every so many-th shopper judges and does not teach."""
-
-Order = Callable[[Retrieved], Blended]
+_FOLDS = 3
+"""Shoppers are dealt into so many folds; each is judged by a ranker that the others taught."""
 
 
 def with_ranker(recommender: Recommender, dataset: Dataset, console: Console, *, seed: int) -> Recommender:
     """The same recommender with its ranker fitted to the moments of the validation window, the crowd counted before.
 
-    One shopper in five only judges: where the blend orders their moments as well or better, there is no ranker. Nor is
-    there one where nothing is ever bought, for it lives on what was bought before.
+    It is judged by cross-validation over shoppers (Stone, "Cross-validatory choice and assessment of statistical
+    predictions", JRSS B 1974): where the blend orders the moments as well or better, there is no ranker. Nor is there
+    one where nothing is ever bought, for it lives on what was bought before.
     """
     ranker, weights = recommender.ranker, recommender.blend.weights.get(Knowledge.KNOWN, {})
     if ranker is None or EventType.PURCHASE not in dataset.wanted:
@@ -42,21 +43,21 @@ def with_ranker(recommender: Recommender, dataset: Dataset, console: Console, *,
         console.print(f"no ranker: {len(cases)} moments of known shoppers, it takes {_LEAST}; the blend orders")
         return replace(recommender, ranker=None)
     questions = retrieved(recommender, cases)
-    judges = np.array([case.shopper % _HELD_OUT == 0 for case in cases])
-    ranker.fit([question for question, judge in zip(questions, judges, strict=True) if not judge])
-    if not ranker.ready:
+    fold = np.array([case.shopper % _FOLDS for case in cases])
+    judged: dict[int, Ranker] = {}
+    for number in np.unique(fold).tolist():
+        judged[number] = deepcopy(ranker)
+        judged[number].fit([question for question, own in zip(questions, fold, strict=True) if own != number])
+    ranker.fit(questions)
+    if not ranker.ready or not all(one.ready for one in judged.values()):
         console.print("no ranker: none of the moments holds both what was taken and what was not; the blend orders")
         return replace(recommender, ranker=None)
-
-    def blend(question: Retrieved) -> Blended:
-        return recommender.blend.mix(question.gathered, weights)
-
-    def learnt(question: Retrieved) -> Blended:
-        return ranked(ranker, question.state, question.gathered, blend(question))
-
-    asked = [case for case, judge in zip(cases, judges, strict=True) if judge]
-    heard = [question for question, judge in zip(questions, judges, strict=True) if judge]
-    by_blend, by_ranker = (_quality(recommender, asked, heard, order) for order in (blend, learnt))
+    blended = [recommender.blend.mix(question.gathered, weights) for question in questions]
+    learnt = [
+        ranked(judged[own], question.state, question.gathered, mixed)
+        for own, question, mixed in zip(fold.tolist(), questions, blended, strict=True)
+    ]
+    by_blend, by_ranker = (_quality(recommender, cases, orders) for orders in (blended, learnt))
     kept = by_ranker > by_blend
     console.print(
         f"ranker, on shoppers it never saw: NDCG@10 {by_ranker:.4f}, the blend {by_blend:.4f}"
@@ -74,16 +75,15 @@ def retrieved(recommender: Recommender, cases: Sequence[Case]) -> list[Retrieved
     ]
 
 
-def _quality(recommender: Recommender, cases: Sequence[Case], questions: Sequence[Retrieved], order: Order) -> float:
-    """NDCG@10 of the slates that the policy makes of an order."""
+def _quality(recommender: Recommender, cases: Sequence[Case], orders: Sequence[Blended]) -> float:
+    """NDCG@10 of the slates that the policy makes of the candidates' orders."""
     rng = np.random.default_rng(0)
 
     def rank(_: Sequence[Case]) -> list[np.ndarray]:
         ranks = []
-        for question in questions:
-            mixed = order(question).candidates
-            choice = recommender.policy.choose(mixed, question.state, count=10, rng=rng)
-            ranks.append(list_ranks(mixed.item[choice.place], question.target))
+        for case, order in zip(cases, orders, strict=True):
+            choice = recommender.policy.choose(order.candidates, case.state, count=10, rng=rng)
+            ranks.append(list_ranks(order.candidates.item[choice.place], case.target))
         return ranks
 
-    return evaluate(cases, rank, draws=0).ndcg10 if cases else 0.0
+    return evaluate(cases, rank, draws=0).ndcg10
