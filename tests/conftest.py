@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import fcntl
 import os
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; read when torch is imported
@@ -73,13 +72,6 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A really trained bundle of the made-up shop, made once for the whole run, by whichever process needs it first."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return run(tiny_recipe, Console(quiet=True))
-    shared = tmp_path_factory.getbasetemp().parent
-    with (shared / "tiny_bundle.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (note := shared / "tiny_bundle").exists():
-            note.write_text(str(run(tiny_recipe, Console(quiet=True))))
-    return Path(note.read_text())
+def tiny_bundle(tiny_recipe: Recipe) -> Path:
+    """A really trained bundle of the made-up shop, made once for the whole run."""
+    return run(tiny_recipe, Console(quiet=True))
