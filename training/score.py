@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from recsys.clock import SystemClock, parse_instant
 from recsys.errors import ConfigError
+from recsys.retrieval.filter.parse import parse
 from training.command import command
 from training.scoring.run import Wanted, score_shoppers
 from training.scoring.shoppers import read_shoppers
@@ -30,6 +31,7 @@ def wanted(config: DictConfig) -> Wanted:
         at=at,
         count=config.count,
         exclude_seen=config.exclude_seen,
+        wanted=None if config.filter is None else parse(OmegaConf.to_container(config.filter)),
         shoppers=read_shoppers(Path(config.shoppers)) if config.shoppers else None,
         active_days=config.active_days,
         channel=config.channel,

@@ -22,6 +22,7 @@ from recsys.log.intake import ArrivingPart
 from recsys.log.reader import EventLog
 from recsys.log.writer import log_folder
 from recsys.recommender import Recommender
+from recsys.retrieval.filter.parse import parse
 from recsys.slate import Candidates, Choice
 from recsys.state import Context, History, ShopperState
 from serving.exposure import ExposureLog
@@ -102,6 +103,14 @@ def test_every_shopper_has_a_slate_in_order_of_ranks(files: Files, tiny_bundle: 
     assert set(found["generated_at"].to_pylist()) == {to_datetime(NOW.now())}
     assert set(found["knowledge"].to_pylist()) == {"known"}
     assert [path.name for path in files.folder.iterdir()] == ["a.parquet"]
+
+
+def test_only_what_the_filter_matches_is_in_the_file_and_as_much_as_asked_for(files: Files) -> None:
+    slates = files.slates("a.parquet", wanted=parse({"category": "category-2", "not": {"item_id": "item-100"}}))
+    assert len(slates) == 120
+    for shown in slates.values():
+        assert len(set(shown)) == 10
+        assert all("item-101" <= item <= "item-149" for item in shown)
 
 
 def _event(row: dict[str, Any]) -> Event:
@@ -216,7 +225,8 @@ def test_the_settings_of_the_command_are_what_is_wanted(tiny_bundle: Path, tmp_p
     overrides = ["tracker='null'", f"bundle={tiny_bundle}", f"shoppers={tmp_path / 'who.txt'}", "channel=app", "seed=8"]
     overrides += ["at='2017-12-31T18:00+01:00'", "count=3", "exclude_seen=true", "active_days=9", "batch_shoppers=4"]
     with hydra.initialize_config_module("conf", version_base="1.3"):
-        found = wanted(hydra.compose("score", [*overrides, "answers=out.parquet", "device=phone"]))
+        asked = ["answers=out.parquet", "device=phone", 'filter={category: "Food > Dairy", price: {lt: 5}}']
+        found = wanted(hydra.compose("score", [*overrides, *asked]))
     assert found == Wanted(
         bundle=tiny_bundle,
         outputs=Path("outputs").absolute(),
@@ -224,6 +234,7 @@ def test_the_settings_of_the_command_are_what_is_wanted(tiny_bundle: Path, tmp_p
         at=parse_instant("2017-12-31T17:00"),
         count=3,
         exclude_seen=True,
+        wanted=parse({"category": "Food > Dairy", "price": {"lt": 5}}),
         shoppers=("ann",),
         active_days=9,
         channel="app",

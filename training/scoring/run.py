@@ -19,6 +19,7 @@ from recsys.log.reader import EventLog
 from recsys.log.writer import log_folder, write_log
 from recsys.protocols import Source
 from recsys.recommender import Recommender
+from recsys.retrieval.filter.expression import Filter
 from recsys.sequence.gather import gather, read_histories
 from recsys.sequence.survey import Survey
 from training.provenance import code_digest
@@ -38,6 +39,7 @@ class Wanted:
         outputs: below it lie the log and, unless `answers` says otherwise, the file.
         answers: the Parquet file; None names it after the data and the instant.
         at: the instant of the question, microseconds UTC; None is just after the log's last event.
+        wanted: what alone may be shown; None for whatever the bundle has in stock.
         shoppers: only these; None asks about all.
         active_days: only about shoppers who did something within so many days before `at`; None: whenever it was.
         batch_shoppers: so many make a task, and a row group of the file.
@@ -49,6 +51,7 @@ class Wanted:
     at: int | None = None
     count: int = 10
     exclude_seen: bool = False
+    wanted: Filter | None = None
     shoppers: tuple[str, ...] | None = None
     active_days: int | None = None
     channel: str | None = None
@@ -103,6 +106,7 @@ def _asking(wanted: Wanted, histories: Path, *, at: int, generated_at: int) -> A
         at=at,
         count=wanted.count,
         exclude_seen=wanted.exclude_seen,
+        wanted=None if wanted.wanted is None else json.dumps(wanted.wanted.to_json(), sort_keys=True),
         active_since=None if wanted.active_days is None else at - wanted.active_days * DAY,
         named=wanted.shoppers is not None,
         channel=wanted.channel,

@@ -6,6 +6,7 @@ answers do not depend on the engine.
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,8 @@ from threading import Lock
 import numpy as np
 
 from recsys.recommender import Recommender
+from recsys.retrieval.filter.expression import Filter
+from recsys.retrieval.filter.parse import parse
 from recsys.sequence.gather import read_histories
 from recsys.sequence.histories import Histories
 from recsys.sequence.question import remembered
@@ -35,6 +38,7 @@ class Asking:
         at: the instant of the question, microseconds UTC; what happened then or later is not known.
         count: how many items.
         exclude_seen: items that the shopper acted on before are left out.
+        wanted: the filter that every item matches, as JSON; None for none.
         active_since: only about shoppers who did something from this instant on, before `at`; None: about all.
         named: the list was given: a shopper without a history is answered too.
         channel, device: of the question, where they are known.
@@ -47,6 +51,7 @@ class Asking:
     at: int
     count: int
     exclude_seen: bool
+    wanted: str | None
     active_since: int | None
     named: bool
     channel: str | None
@@ -72,11 +77,12 @@ def score(task: ScoreTask) -> Scored:
         return Scored.of(task.part)
     asking = task.asking
     recommender = released(asking.bundle)
+    wanted = None if asking.wanted is None else parse(json.loads(asking.wanted))
     histories = _histories(asking.histories)
     told = [
         (shopper, state)
         for shopper, first, last in read_asked(task.asked, task.begin, task.end)
-        if (state := _state(recommender, histories.sequences(first, last), asking)) is not None
+        if (state := _state(recommender, histories.sequences(first, last), asking, wanted)) is not None
     ]
     shoppers, states = [shopper for shopper, _ in told], [state for _, state in told]
     slates = [
@@ -100,7 +106,8 @@ def released(bundle: Path) -> Recommender:
 
 @lru_cache(maxsize=1)
 def _recommender(bundle: Path) -> Recommender:
-    return Recommender.load(bundle, threads=1)  # tasks run beside each other; and sums come out the same everywhere
+    # One thread, because tasks run beside each other; and sums come out the same everywhere.
+    return Recommender.load(bundle, threads=1).on_offer()
 
 
 @lru_cache(maxsize=1)
@@ -108,7 +115,9 @@ def _histories(folder: Path) -> Histories:
     return read_histories(folder)
 
 
-def _state(recommender: Recommender, sequences: Histories, asking: Asking) -> ShopperState | None:
+def _state(
+    recommender: Recommender, sequences: Histories, asking: Asking, wanted: Filter | None
+) -> ShopperState | None:
     """The shopper at the instant, as serving sees them; None who need no answer."""
     known = sequences.as_known_at(asking.at)
     history = remembered(known[0] if len(known) else History.empty(), recommender.features.memory)
@@ -117,7 +126,7 @@ def _state(recommender: Recommender, sequences: Histories, asking: Asking) -> Sh
     if asking.active_since is not None and (not len(history) or history.time[-1] < asking.active_since):
         return None
     seen = frozenset(history.interactions().item.tolist()) if asking.exclude_seen else frozenset()
-    return ShopperState(history, Context(at=asking.at, channel=asking.channel, device=asking.device), seen)
+    return ShopperState(history, Context(at=asking.at, channel=asking.channel, device=asking.device), seen, wanted)
 
 
 def _generator(shopper: str, seed: int) -> np.random.Generator:
