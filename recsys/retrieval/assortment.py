@@ -7,6 +7,7 @@ that they are found at once. A price or a stock that changes moves nothing: it i
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -170,11 +171,11 @@ def _content_of(items: pa.Table, place: int) -> tuple[object, ...]:
     return tuple(str(items[name][place].as_py()) for name in _CONTENT)
 
 
-def _shown(row: Mapping[str, object]) -> Item:
+def _shown(row: Mapping[str, Any]) -> Item:
     return Item(
         item_id=str(row["item_id"]),
         title=str(row["title"]),
-        category=tuple(row["category"]),  # type: ignore[arg-type]
-        brand=row["brand"],  # type: ignore[arg-type]
-        price=row["price"],  # type: ignore[arg-type]
+        category=tuple(row["category"]),
+        brand=row["brand"],
+        price=row["price"],
     )
