@@ -1,6 +1,7 @@
 """From raw events to features: the log's way and the store's way end in the same numbers, sign-ins and all."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,21 +95,32 @@ def context_of(histories: Histories, sequence: int, at: int) -> Context:
     return Context(at=at, channel=(None, "fax", "web")[channel], device=(None, "phone")[device])
 
 
+def act(kind: str, hour: int, **more: str | None) -> Event:
+    return Event(event_id="?", type=EventType(kind), occurred_at=hour * UNIT, **more)  # type: ignore[arg-type]
+
+
 @settings(max_examples=60, deadline=None)
 @given(events=EVENTS)
 def test_every_question_is_told_the_same_by_the_log_and_by_the_store(
     events: list[Event], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("both")
-    # An unlink in the very microsecond of an act is the one tie in which log and store differ: the act is nobody's in
-    # both, but the store, asked at that instant, does not know so yet. Here unlinks come a microsecond later.
-    events = [
-        Event(
-            **{n: getattr(e, n) for n in Event.__slots__}
-            | {"event_id": f"{k:02d}", "occurred_at": e.occurred_at + int(e.type is EventType.UNLINK)}
-        )
-        for k, e in enumerate(events)
-    ]
+    # Unlinks come a microsecond later than acts: of the tie the test below says what is wrong.
+    insist_told_the_same(
+        [replace(event, occurred_at=event.occurred_at + int(event.type is EventType.UNLINK)) for event in events],
+        tmp_path_factory.mktemp("both"),
+    )
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the store, asked at that instant, does not know it yet")
+def test_an_unlink_at_the_very_instant_of_an_act_is_told_the_same(tmp_path: Path) -> None:
+    both = {"user_id": "ann", "anonymous_id": "v"}
+    bought = act("purchase", 2, anonymous_id="v", item_id="a")
+    insist_told_the_same([act("purchase", 1, **both), bought, act("unlink", 2, **both)], tmp_path)
+
+
+def insist_told_the_same(events: list[Event], folder: Path) -> None:
+    """Of every question that training asks: what the encoder is told by the log, and by the store."""
+    events = [replace(event, event_id=f"{number:02d}") for number, event in enumerate(events)]
     histories = offline(events, folder)
     stream = training_stream(histories, SPEC)
     for sequence in range(len(histories)):
