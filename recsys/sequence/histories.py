@@ -141,7 +141,7 @@ class Histories:
 
     def as_known_at(self, at: int) -> "Histories":
         """Every shopper once, with the events before `at` that were known to be theirs then; each event once."""
-        if not self.adoption.copied.any() and (self.adoption.adopted_at == NEVER).all():
+        if (self.asked_from == ALWAYS).all() and (self.adoption.adopted_at == NEVER).all():
             return self.before(at)
         current = self.asked_from <= at
         number = self.shopper_number()

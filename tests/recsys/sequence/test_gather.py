@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from recsys.catalogue import Catalogue
@@ -185,8 +185,17 @@ def test_every_question_knows_what_the_plain_definition_says(
     assert asked(gathered(folder, facts, range_events=range_events)) == plainly(facts)
 
 
+SIGN_IN_AND_OUT_AT_ONE_INSTANT: list[Fact] = [
+    (1, None, "w", "view"),
+    (2, "ann", "w", "view"),
+    (2, "ann", "w", "unlink"),
+    (3, "ann", None, "view"),
+]
+
+
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=FACTS, at=st.integers(0, 11))
+@example(facts=SIGN_IN_AND_OUT_AT_ONE_INSTANT, at=4)
 def test_everybody_as_known_at_an_instant_is_what_the_plain_definition_says(
     facts: list[Fact], at: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
