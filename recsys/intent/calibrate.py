@@ -13,7 +13,7 @@ _Slope = tuple[float, np.ndarray, np.ndarray]
 """A loss, and its first and second derivative by each of the numbers it is summed over [N]."""
 
 
-def platt(logit: np.ndarray, outcome: np.ndarray) -> tuple[float, float]:
+def platt(logit: np.ndarray, outcome: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float]:
     """Scale and shift such that sigmoid(scale * logit + shift) is calibrated; (1, 0) where too little is known.
 
     Platt, "Probabilistic outputs for support vector machines" (1999), with his smoothed targets, found by damped Newton
@@ -23,22 +23,25 @@ def platt(logit: np.ndarray, outcome: np.ndarray) -> tuple[float, float]:
     Args:
         logit: [N].
         outcome: 0 or 1 [N].
+        weight: what each outcome counts for [N]; None for all alike.
     """
     happened = np.asarray(outcome, bool)
     yes, no = int(happened.sum()), int((~happened).sum())
     if min(yes, no) < LEAST_OUTCOMES:
         return 1.0, 0.0
     target = np.where(happened, (yes + 1) / (yes + 2), 1 / (no + 2))
+    counts = np.ones(len(target)) if weight is None else np.asarray(weight, np.float64)
 
     def at(said: np.ndarray) -> _Slope:
         chance = sigmoid(said)
-        return float((softplus(said) - target * said).sum()), chance - target, chance * (1 - chance)
+        loss = float((counts * (softplus(said) - target * said)).sum())
+        return loss, counts * (chance - target), counts * chance * (1 - chance)
 
     given = np.asarray(logit, np.float64)
     level, spread = float(given.mean()), float(given.std()) or 1.0
     scale, shift = _fitted((given - level) / spread, at)  # far from zero, Newton's steps would lose their way
     if scale < _LEAST_SCALE:
-        rate = float(target.mean())
+        rate = float(np.average(target, weights=counts))
         scale, shift = _LEAST_SCALE, float(np.log(rate / (1 - rate)))
     return scale / spread, shift - scale * level / spread
 

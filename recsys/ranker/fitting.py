@@ -24,7 +24,7 @@ class Lists:
 
     Attributes:
         facts: of every candidate [R, F] float32.
-        taken: whether it was taken [R] bool.
+        taken: what it counts for [R] float32; 0 where it was not taken, else 1, or more where it was easily overlooked.
         new: whether the shopper had never taken it before [R] bool.
         start: where each question's candidates begin, and the end of the last [Q + 1] int64.
     """
@@ -36,6 +36,13 @@ class Lists:
 
     def __len__(self) -> int:
         return len(self.start) - 1
+
+    def weight(self) -> np.ndarray:
+        """What each candidate's list counts for: the mean of what was taken of it, [R] float32."""
+        owner = np.repeat(np.arange(len(self)), np.diff(self.start))
+        weight = np.bincount(owner, self.taken) / np.maximum(np.bincount(owner, self.taken > 0), 1)
+        repeated: np.ndarray = weight[owner].astype(np.float32)
+        return repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +108,30 @@ def fitted(
 def listwise(score: Tensor, taken: Tensor, owner: Tensor, lists: int) -> Tensor:
     """Mean over the lists that hold something taken of its mean log-chance, negated, under a softmax over each list.
 
-    Shapes: `score` [R], `taken` [R] of 0 and 1, `owner` [R] the list of each; 0 where nothing was taken at all.
+    Shapes: `score` [R], `taken` [R] what each counts for, 0 where it was left, `owner` [R] the list of each; 0 where
+    nothing was taken at all. A list counts for as much as what was taken of it does, and the whole is divided by what
+    all lists count for (Swaminathan and Joachims, "The self-normalized estimator for counterfactual learning", NeurIPS
+    2015).
     """
     top = torch.full((lists,), -torch.inf).scatter_reduce(0, owner, score.detach(), "amax")
     total = torch.zeros(lists).index_add(0, owner, torch.exp(score - top[owner]))
     log_chance = score - top[owner] - torch.log(total)[owner]
-    hits = torch.zeros(lists).index_add(0, owner, taken)
-    mean = torch.zeros(lists).index_add(0, owner, taken * log_chance) / hits.clamp(min=1)
-    return -mean.sum() / (hits > 0).sum().clamp(min=1)
+    hits = torch.zeros(lists).index_add(0, owner, (taken > 0).float()).clamp(min=1)
+    counted = (torch.zeros(lists).index_add(0, owner, taken) / hits).sum()
+    mean = torch.zeros(lists).index_add(0, owner, taken * log_chance) / hits
+    return -mean.sum() / torch.where(counted > 0, counted, 1)
 
 
-def calibration(score: Tensor, taken: Tensor) -> tuple[float, float]:
-    """Slope and shift that turn scores [R], whose level means nothing, into chances of being taken [R] of 0 and 1.
+def calibration(score: Tensor, taken: Tensor, weight: Tensor) -> tuple[float, float]:
+    """Slope and shift that turn scores [R], whose level means nothing, into chances of being taken [R] of 0 and 1;
+    `weight` [R] is what each row counts for.
 
     `platt`'s, or where too few were taken or left a mere shift, to the share that was taken, smoothed.
     """
     outcome = taken.numpy() > 0
     yes, no = int(outcome.sum()), int((~outcome).sum())
     if min(yes, no) >= LEAST_OUTCOMES:
-        return platt(score.numpy(), outcome)
+        return platt(score.numpy(), outcome, weight.numpy())
     return 1.0, float(np.log((yes + 1) / (no + 1)) - score.double().mean())
 
 
@@ -147,7 +159,7 @@ def _loss(
     size = np.diff(lists.start)[chosen]
     rows = np.concatenate([np.arange(lists.start[q], lists.start[q + 1]) for q in chosen.tolist()])
     owner = torch.from_numpy(np.repeat(np.arange(len(chosen)), size))
-    taken = torch.from_numpy(lists.taken[rows]).float()
+    taken = torch.from_numpy(lists.taken[rows])
     new = torch.from_numpy(lists.new[rows])
     mean, scale = moments
     score = layers(torch.from_numpy((lists.facts[rows] - mean) / scale).clamp(-FAR, FAR))

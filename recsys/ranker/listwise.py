@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from recsys.errors import ConfigError
+from recsys.ranker.examination import Examination, positions_seen
 from recsys.ranker.facts import CrowdFacts, Retrieved, facts_of, width
 from recsys.ranker.fitting import Lists, Networks, calibration, fitted
 from recsys.registry import registered
@@ -31,8 +32,8 @@ class Listwise:
         kept: share of the candidates not taken that it is fitted to.
         seed: of the networks' start, the order of the questions and the candidates kept.
         sources: the sources whose scores it reads, in order.
-        learnt: facts of the crowd (`CrowdFacts`, names begin with crowd_), and the networks: mean and scale [F],
-            weight0 [M, F, hidden], bias0 [M, 1, hidden] and so on.
+        learnt: facts of the crowd (`CrowdFacts`, names begin with crowd_), look [P] (`Examination`), and the networks:
+            mean and scale [F], weight0 [M, F, hidden], bias0 [M, 1, hidden] and so on.
     """
 
     name = "listwise"
@@ -68,6 +69,7 @@ class Listwise:
         self.seed = seed
         self.sources = tuple(sources)
         self._crowd: CrowdFacts | None = None
+        self.examination = Examination(np.empty(0, np.float32))
         self._network: Networks | None = None
         if learnt:
             self._restore(learnt)
@@ -78,12 +80,14 @@ class Listwise:
         return self._crowd is not None and self._network is not None
 
     def count(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
-        """Facts of the crowd from the events before `until`; `items` is V."""
+        """Facts of the crowd from the events before `until`, and how positions are looked at; `items` is V."""
         self._crowd = CrowdFacts.of(histories, items=items, until=until, category=category)
+        self.examination = Examination.of(histories, until=until)
 
     def fit(self, questions: Sequence[Retrieved]) -> None:
         """Learn the order; the crowd must have been counted from before the first question.
 
+        What was taken from a position that is seldom looked at counts for more (`Examination`), where the log says.
         Without a question in which some but not all candidates were taken it stays as it is, not ready.
         """
         self.sources = tuple(sorted({name for question in questions for name in question.gathered}))
@@ -96,7 +100,8 @@ class Listwise:
             generator=generator,
         )  # fmt: skip
         score = torch.from_numpy(network(lists.facts))
-        slope, shift = calibration(score, torch.from_numpy(lists.taken).float())
+        taken = torch.from_numpy(lists.taken > 0).float()
+        slope, shift = calibration(score, taken, torch.from_numpy(lists.weight()))
         shift += float(np.log(self.kept))  # of the others only so many were looked at
         weight, bias = list(network.weight), list(network.bias)
         weight[-1], bias[-1] = slope * weight[-1], (slope * bias[-1] + shift).astype(np.float32)
@@ -127,6 +132,7 @@ class Listwise:
     def arrays(self) -> dict[str, np.ndarray]:
         """What was counted and learnt."""
         found = {f"{_CROWD}{name}": values for name, values in (self._crowd.arrays() if self._crowd else {}).items()}
+        found |= {"look": self.examination.look} if len(self.examination.look) else {}
         if self._network is not None:
             found |= {"mean": self._network.mean, "scale": self._network.scale}
             for number in range(_LAYERS):
@@ -136,9 +142,10 @@ class Listwise:
     def _restore(self, learnt: Mapping[str, np.ndarray]) -> None:
         crowd = {name.removeprefix(_CROWD): values for name, values in learnt.items() if name.startswith(_CROWD)}
         layers = [f"{part}{number}" for part in ("weight", "bias") for number in range(_LAYERS)]
-        if strange := {name for name in learnt if not name.startswith(_CROWD)} - {"mean", "scale", *layers}:
-            raise TypeError(f"Listwise does not know {sorted(strange)}; it takes mean, scale, {', '.join(layers)}")
+        if strange := {name for name in learnt if not name.startswith(_CROWD)} - {"look", "mean", "scale", *layers}:
+            raise TypeError(f"Listwise does not know {sorted(strange)}; it takes look, mean, scale, {', '.join(layers)}")
         self._crowd = CrowdFacts(**crowd)
+        self.examination = Examination(learnt.get("look", self.examination.look))
         if "mean" in learnt:
             self._network = Networks(
                 learnt["mean"],
@@ -152,7 +159,8 @@ class Listwise:
         if self._crowd is None:
             raise RuntimeError("the ranker knows no crowd yet; call count first")
         rng = np.random.default_rng(self.seed)
-        facts, taken, new = [np.empty((0, width(self.sources)), np.float32)], [np.empty(0, bool)], [np.empty(0, bool)]
+        facts, new = [np.empty((0, width(self.sources)), np.float32)], [np.empty(0, bool)]
+        counts = [np.empty(0, np.float32)]
         for question in questions:
             item = distinct(np.concatenate([np.empty(0, np.int64), *(c.item for c in question.gathered.values())]))
             item = item[~np.isin(item, list(question.state.exclude))]
@@ -162,7 +170,8 @@ class Listwise:
                 continue
             told, never = facts_of(question.state, item, question.gathered, sources=self.sources, crowd=self._crowd)
             facts.append(told[kept])
-            taken.append(was_taken[kept])
+            weight = self.examination.weight(positions_seen(question.state, item[kept]))
+            counts.append(np.where(was_taken[kept], weight, 0).astype(np.float32))
             new.append(never[kept])
-        start = np.cumsum([0, *(len(rows) for rows in taken[1:])]).astype(np.int64)
-        return Lists(np.concatenate(facts), np.concatenate(taken), np.concatenate(new), start)
+        start = np.cumsum([0, *(len(rows) for rows in counts[1:])]).astype(np.int64)
+        return Lists(np.concatenate(facts), np.concatenate(counts), np.concatenate(new), start)

@@ -24,6 +24,15 @@ def test_a_list_of_which_nothing_was_taken_says_nothing() -> None:
     assert float(listwise(score, torch.zeros(5), OWNER, 2)) == 0
 
 
+def test_what_counts_for_more_weighs_more_and_weights_all_alike_change_nothing() -> None:
+    score = torch.log(torch.tensor([3.0, 1.0, 2.0, 1.0, 1.0]))
+    taken = torch.tensor([1.0, 0, 0, 4, 0])
+    expected = -(math.log(3 / 4) + 4 * math.log(1 / 4)) / 5
+    assert float(listwise(score, taken, OWNER, 2)) == pytest.approx(expected)
+    once = torch.tensor([1.0, 0, 1, 1, 0])
+    assert float(listwise(score, 0.2 * once, OWNER, 2)) == pytest.approx(float(listwise(score, once, OWNER, 2)))
+
+
 def test_scores_of_any_size_do_not_overflow() -> None:
     loss = listwise(torch.tensor([1e4, 0.0, 0, 0, 0]), torch.tensor([0.0, 1, 0, 0, 0]), OWNER, 2)
     assert float(loss) == pytest.approx(1e4)
@@ -33,7 +42,7 @@ def test_the_calibrated_chance_of_all_is_the_share_that_was_taken() -> None:
     rng = np.random.default_rng(0)
     score = torch.from_numpy(rng.normal(size=20_000))
     taken = torch.from_numpy((rng.random(20_000) < 1 / (1 + np.exp(-(2 * score.numpy() - 1)))).astype(np.float64))
-    slope, shift = calibration(score, taken)
+    slope, shift = calibration(score, taken, torch.ones(20_000))
     assert (slope, shift) == pytest.approx((2, -1), abs=0.1)
 
 
@@ -43,14 +52,14 @@ def test_scores_of_any_level_and_spread_become_the_same_chances(level: float, sp
     rng = np.random.default_rng(0)
     plain = rng.normal(size=20_000)
     taken = torch.from_numpy((rng.random(20_000) < 1 / (1 + np.exp(-2 * plain))).astype(np.float64))
-    slope, shift = calibration(torch.from_numpy(level + spread * plain), taken)
+    slope, shift = calibration(torch.from_numpy(level + spread * plain), taken, torch.ones(20_000))
     assert slope * spread == pytest.approx(2, abs=0.1)
     assert shift + slope * level == pytest.approx(0, abs=0.1)
 
 
 def test_where_little_was_taken_the_mean_chance_is_about_the_share_that_was() -> None:
     score = torch.linspace(90, 110, 200)
-    slope, shift = calibration(score, torch.tensor([1.0] * 9 + [0.0] * 191))
+    slope, shift = calibration(score, torch.tensor([1.0] * 9 + [0.0] * 191), torch.ones(200))
     assert slope == 1
     assert shift == pytest.approx(math.log(10 / 192) - 100)
 
@@ -66,7 +75,7 @@ def lists(questions: int, *, seed: int = 0) -> Lists:
         taken[begin + facts[begin : begin + 2, 0].argmax()] = True
         if rng.random() < 0.5:
             taken[begin + 2 + facts[begin + 2 : begin + 4, 1].argmax()] = True
-    return Lists(facts, taken, new, np.arange(0, 4 * questions + 1, 4))
+    return Lists(facts, taken.astype(np.float32), new, np.arange(0, 4 * questions + 1, 4))
 
 
 def order(seed: int = 0, explore: float = 1.0) -> tuple[float, float]:
