@@ -2,8 +2,7 @@
 
 import os
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; read when torch is imported
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores; read when torch is imported
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
