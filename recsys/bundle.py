@@ -249,7 +249,7 @@ def _read_json(folder: Path, name: str) -> Any:
         return json.loads((folder / name).read_text())
     except OSError as error:
         raise BundleError(f"{folder / name} cannot be read ({error.strerror}); fetch the bundle again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{folder / name} is not JSON ({error}); fetch the bundle again") from error
 
 

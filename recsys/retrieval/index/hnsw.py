@@ -13,7 +13,7 @@ import numpy as np
 from recsys.errors import ConfigError
 from recsys.registry import registered
 from recsys.retrieval.allowed import Allowed
-from recsys.retrieval.index import file
+from recsys.retrieval.index import file, layout
 from recsys.retrieval.index.exact import nearest_of
 from recsys.retrieval.index.probes import enough
 
@@ -61,14 +61,14 @@ class HnswIndex:
         index = file.insist_built(self._index)
         query = np.ascontiguousarray(query, np.float32)
         if allowed is None:
-            return self._walked(self.breadth or 1, query, min(count, index.ntotal))
+            return self._walked(min(self.breadth or 1, index.ntotal), query, min(count, index.ntotal))
         here = allowed.at(self._items)
         inside = np.flatnonzero(here)
         count, share = min(count, len(inside)), len(inside) / max(1, len(here))
         if share <= _FEW:
             scores, rows = nearest_of(self._vectors, self._items[inside], query, count)
             return scores, rows
-        breadth = int(max(self.breadth or 1, count) / share)
+        breadth = int(max(min(self.breadth or 1, index.ntotal), count) / share)
         scores, rows = index.search(query, count, params=file.walking(breadth, file.chosen(here)))
         items = np.where(rows >= 0, self._items[rows], 0)
         short = np.flatnonzero((rows < 0).any(1))
@@ -99,11 +99,11 @@ class HnswIndex:
 
     def save(self, path: Path) -> None:
         """Write to one file."""
-        file.write(self._index, path)
+        file.write(self._index, path, layout.graph)
 
     def load(self, path: Path, vectors: np.ndarray | None = None) -> None:
         """Read what `save` wrote; `vectors` [V, D] are those that it was built of."""
-        self._index = file.read(path, faiss.IndexHNSW, "a graph for inner products")
+        self._index = file.read(path, layout.graph, vectors)
         self._items = np.arange(1, self._index.ntotal + 1)
         self._vectors = np.ascontiguousarray(vectors, np.float32) if vectors is not None else self._vectors
 
