@@ -59,6 +59,16 @@ class FlatIndex:
         index._hold(vectors, np.union1d(kept, np.setdiff1d(changed, gone)))
         return index
 
+    @property
+    def made(self) -> Any:
+        """FAISS's own index; its row r is `items[r]`."""
+        return file.insist_built(self._index)
+
+    @property
+    def items(self) -> np.ndarray:
+        """The catalogue indices it holds [N]."""
+        return self._items
+
     def nbytes(self) -> int:
         """Memory in bytes."""
         return int(self._vectors.nbytes + self._items.nbytes)

@@ -48,7 +48,16 @@ class HnswIndex:
     def build(self, vectors: np.ndarray, queries: np.ndarray | None = None) -> None:
         """Index `vectors` [V, D] float32, row 0 left out; `queries` [Q, D] like those to come decide the breadth."""
         self._add(np.ascontiguousarray(vectors, np.float32), np.arange(1, len(vectors)))
+        self.find_breadth(queries)
+
+    def take(self, index: Any, vectors: np.ndarray, items: np.ndarray) -> None:
+        """Take over FAISS's graph `index`, made elsewhere; its row r is `items[r]` [N], of `vectors` [V, D]."""
+        self._index, self._vectors, self._items = index, vectors, items
+
+    def find_breadth(self, queries: np.ndarray | None) -> None:
+        """Find the breadth that gives the recall on `queries` [Q, D] where none is given."""
         if self.breadth is None:
+            vectors = self._vectors
             asked = vectors[1:201] if queries is None or not len(queries) else queries[:500]
             most = max(1, len(self._items))
             self.breadth = enough(self._walked, np.ascontiguousarray(asked, np.float32), vectors, most, self.recall)
@@ -83,6 +92,16 @@ class HnswIndex:
         other._add(np.ascontiguousarray(vectors, np.float32), np.union1d(kept, np.setdiff1d(changed, gone)))
         return other
 
+    @property
+    def made(self) -> Any:
+        """FAISS's own index; its row r is `items[r]`."""
+        return file.insist_built(self._index)
+
+    @property
+    def items(self) -> np.ndarray:
+        """The catalogue indices it holds [N]."""
+        return self._items
+
     def nbytes(self) -> int:
         """Memory in bytes: a vector and its links for each item; coarse levels add little."""
         index = file.insist_built(self._index)
@@ -111,7 +130,7 @@ class HnswIndex:
         index = faiss.IndexHNSWFlat(vectors.shape[1], self.links, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = self.build_breadth
         index.add(np.ascontiguousarray(vectors[items]))
-        self._index, self._vectors, self._items = index, vectors, items
+        self.take(index, vectors, items)
 
     def _walked(self, breadth: int, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         scores, rows = self._index.search(query, count, params=file.walking(max(breadth, count)))

@@ -162,6 +162,16 @@ class IvfIndex:
         other._hold(index, vectors, self._moved(vectors, new, left))
         return other
 
+    @property
+    def made(self) -> Any:
+        """FAISS's own index; its ids are catalogue indices."""
+        return file.insist_built(self._index)
+
+    @property
+    def size(self) -> int:
+        """V: no catalogue index in it is as high."""
+        return len(self._list_of)
+
     def nbytes(self) -> int:
         """Memory in bytes: a code and an id for each item, the lists' centres; without the vectors to compare again."""
         index = file.insist_built(self._index)
