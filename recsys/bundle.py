@@ -9,6 +9,7 @@
     card.md                optional: the model card, for people
     manifest.json          SHA-256 of every file above
 
+`BUNDLE.md` beside this file describes all of it for whoever reads one by other means.
 Nothing is unpickled, and only registered `recsys` classes are constructed (`recsys/registry.py`).
 """
 
@@ -54,6 +55,7 @@ _FILES = (
 )
 _CARD = "card.md"
 _INTENT = "intent."
+_OTHER_FORMAT = "serve it with the release that wrote it, or train again"
 _UNUSABLE = (
     *(KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OSError, OverflowError, MemoryError),
     *(RecsysError, SafetensorError, pa.ArrowException),
@@ -103,11 +105,12 @@ def version_of(folder: Path) -> str:
 
 
 def verify(folder: Path) -> None:
-    """Compare every file with the manifest; a missing, altered or unlisted one raises BundleError naming it."""
+    """Compare every file with the manifest. A missing or altered one raises BundleError naming it, and so does a list
+    of other files than there have to be; what lies beside them unlisted is never opened."""
     manifest = _read_json(folder, MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else manifest
-        raise BundleError(f"{folder / MANIFEST} has format {found!r}; this release reads {FORMAT}: train again")
+        raise BundleError(f"{folder / MANIFEST} has format {found!r}; this release reads {FORMAT}: {_OTHER_FORMAT}")
     listed = manifest.get("files")
     if not isinstance(listed, dict) or set(listed) - {_CARD} != set(_FILES):
         raise BundleError(f"{folder / MANIFEST} does not list exactly {', '.join(_FILES)}; fetch the bundle again")
@@ -179,6 +182,10 @@ def _arrays(recommender: Recommender) -> dict[str, np.ndarray]:
 
 
 def _build(folder: Path, spec: dict[str, Any]) -> Recommender:
+    if spec["format"] != FORMAT:
+        raise BundleError(
+            f"{folder / 'spec.json'} has format {spec['format']!r}; this release reads {FORMAT}: {_OTHER_FORMAT}"
+        )
     catalogue = Catalogue(pq.read_table(folder / "catalogue.parquet"))
     arrays = load_arrays(folder / "arrays.safetensors")
     learnt = _under(arrays, "features.")
@@ -249,7 +256,7 @@ def _read_json(folder: Path, name: str) -> Any:
         return json.loads((folder / name).read_text())
     except OSError as error:
         raise BundleError(f"{folder / name} cannot be read ({error.strerror}); fetch the bundle again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{folder / name} is not JSON ({error}); fetch the bundle again") from error
 
 

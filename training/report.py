@@ -1,6 +1,8 @@
 """What the terminal says about a log, and about the index that was chosen."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +11,7 @@ from recsys.log.summary import LogSummary
 from recsys.protocols import Index
 
 LITERATURE_MODE = "literature mode: order only, no times; time features are off"
+INDEX_HEADINGS = ("index", "recall@100", "p50 ms", "p99 ms", "MiB", "built in s")
 
 
 def print_log(summary: LogSummary, folder: Path, console: Console) -> None:
@@ -47,10 +50,14 @@ def print_index(index: Index, console: Console) -> None:
     if not measured:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for place, heading in enumerate(("index", "recall@100", "p50 ms", "p99 ms", "MiB", "built in s")):
+    for place, heading in enumerate(INDEX_HEADINGS):
         table.add_column(heading, justify="right" if place else "left")
     for row in measured:
-        cells = (f"{row['recall']:.4f}", f"{row['p50_ms']:.3f}", f"{row['p99_ms']:.3f}", f"{row['mib']:,.0f}")
-        style = "bold" if row["chosen"] else None
-        table.add_row(row["index"], *cells, f"{row['build_s']:.1f}", style=style)
+        table.add_row(*index_cells(row), style="bold" if row["chosen"] else None)
     console.print(table)
+
+
+def index_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was measured of one kind of index, below `INDEX_HEADINGS`."""
+    took = f"{row['p50_ms']:.3f}", f"{row['p99_ms']:.3f}"
+    return row["index"], f"{row['recall']:.4f}", *took, f"{row['mib']:,.0f}", f"{row['build_s']:.1f}"

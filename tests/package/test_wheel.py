@@ -69,9 +69,15 @@ def decoy(tmp_path: Path) -> Path:
 def test_the_wheel_holds_every_module_setting_and_type_marker(installed: Installed):
     inside = set(zipfile.ZipFile(installed.wheel).namelist())
     tracked = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if "__pycache__" not in path.parts]
-    wanted = {str(p.relative_to(ROOT)) for p in tracked if p.suffix in (".py", ".yaml", ".typed")}
+    wanted = {str(p.relative_to(ROOT)) for p in tracked if p.suffix in (".py", ".yaml", ".typed", ".md")}
     assert sorted(wanted - inside) == []
-    assert {"recsys/py.typed", "training/py.typed", "serving/py.typed", "conf/data/table.yaml"} <= inside
+    assert {
+        "recsys/py.typed",
+        "training/py.typed",
+        "serving/py.typed",
+        "conf/data/table.yaml",
+        "recsys/BUNDLE.md",
+    } <= inside
 
 
 def test_the_wheel_holds_nothing_but_the_four_packages(installed: Installed):

@@ -203,6 +203,7 @@ def test_a_command_in_the_spec_is_not_run(copy: Path, tmp_path: Path) -> None:
         (lambda spec: spec["weights"].update(known={"no_such_source": 1.0}), "no_such_source"),
         (lambda spec: spec["weights"].update(acquainted={}), "acquainted"),
         (lambda spec: spec.pop("data_end"), "data_end"),
+        (lambda spec: spec.update(format=2), "format 2; this release reads 1: serve it with the release that wrote it"),
         (lambda spec: spec.update(sources="none"), "spec.json promises"),
     ],
 )

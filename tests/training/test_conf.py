@@ -11,7 +11,9 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 import conf
+from recsys.errors import ConfigError
 from recsys.protocols import Encoder, Policy, Sampler
+from recsys.retrieval.index.gpu import OnGpu, gpus
 from recsys.sequence.question import question_batch
 from recsys.slate import Candidates
 from tests.recsys.by_hand import spec, state
@@ -123,6 +125,10 @@ def tracker_is_usable(factory: Any, folder: Path) -> None:
 
 
 def index_is_usable(index: Any, _: Path) -> None:
+    if isinstance(index, OnGpu) and not gpus():  # made anywhere, built where there is a GPU
+        with pytest.raises(ConfigError, match="gpu-index"):
+            index.build(np.eye(3, dtype=np.float32))
+        return
     index.build(np.eye(3, dtype=np.float32))
     assert index.search(np.array([[0, 0, 1]], np.float32), 1)[1].tolist() == [[2]]
 

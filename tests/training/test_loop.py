@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from recsys.bundle import read_metrics
 from recsys.errors import TrainingError
 from recsys.recommender import Recommender
+from recsys.retrieval.index.auto import AutoIndex
 from recsys.split.leave_one_out import LeaveOneOut
 from tests.made_up_shop import MadeUpShop
 from training.comparison import ANSWER_ROW, ENCODER_ROW
@@ -77,3 +79,18 @@ def test_a_log_of_bare_order_is_trained_on_without_times_and_says_so(tiny_recipe
     assert "the log holds an order but no times; off: gap, hour, weekday" in out.getvalue()
     assert "gap" not in features.names
     assert "item_count" in features.names
+
+
+def test_the_card_tells_what_was_measured_of_the_kinds_of_index_and_which_one_the_bundle_holds(
+    tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = replace(tiny_recipe, data=MadeUpShop(shoppers=20), index=AutoIndex(), outputs=tmp_path)
+    out = io.StringIO()
+    bundle = run(recipe, Console(file=out, width=400))
+    card = (bundle / "card.md").read_text()
+    spec = json.loads((bundle / "spec.json").read_text())
+    (row,) = spec["index"]["settings"]["measured"]
+    told = f"{row['p50_ms']:.3f}"
+    assert f"|**FlatIndex()**|**1.0000**|**{told}**|" in card
+    assert re.search(rf"FlatIndex\(\) +1\.0000 +{told} ", out.getvalue())
+    assert f"|index|FlatIndex()|\n|items|{spec['items']}|" in card

@@ -7,12 +7,43 @@ from typing import Any
 from torch import nn
 
 from recsys.log.summary import LogSummary
+from recsys.protocols import Index
 from recsys.recommender import Recommender
 from training.comparison import ANSWER_ROW, ENCODER_ROW
 from training.modelcard.diary import Curve
 
 Row = Mapping[str, Any]
 """One row of the evaluation table, as the bundle's metrics.json holds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexFacts:
+    """The index that a model's item vectors are searched with.
+
+    Attributes:
+        kind: its class and settings, in words.
+        items: how many it holds.
+        size_bytes: what it holds in memory beside the encoder's own vectors.
+        measured: a row for each kind that was tried; none where the kind was given.
+    """
+
+    kind: str
+    items: int
+    size_bytes: int
+    measured: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def of(cls, index: Index) -> "IndexFacts":
+        """What is to be told of a built index."""
+        settings = index.settings()
+        chosen = settings.get("chosen") or index
+        told = ", ".join(f"{name} {value}" for name, value in chosen.settings().items() if value is not None)
+        return cls(
+            kind=f"{type(chosen).__name__}({told})",
+            items=len(index),
+            size_bytes=index.nbytes(),
+            measured=tuple(settings.get("measured", ())),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +57,7 @@ class ModelCard:
         metrics: the bundle's metrics.json: protocol, rows, training.
         curves: what was measured while it trained, by name.
         facts: settings, library versions, origin, machine; as in the bundle's spec.json.
+        index: what the item vectors are searched with.
     """
 
     name: str
@@ -34,6 +66,7 @@ class ModelCard:
     metrics: Mapping[str, Any]
     curves: Mapping[str, Curve]
     facts: Mapping[str, Any]
+    index: IndexFacts
 
     @classmethod
     def of(
@@ -47,6 +80,7 @@ class ModelCard:
             metrics=metrics,
             curves={name: list(curve) for name, curve in curves.items()},
             facts=recommender.facts,
+            index=IndexFacts.of(recommender.index),
         )
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from training.card.words import duration, figure
 from training.modelcard.card import ModelCard
 from training.modelcard.limits import limits
-from training.modelcard.tables import cuts, heads, pairs, plain, scores
+from training.modelcard.tables import cuts, heads, pairs, plain, scores, searched
 
 _COLUMNS = {
     "ndcg10": "NDCG@10",
@@ -54,6 +54,7 @@ def page(
         _parts(card),
         _intent(card),
         _pictures(pictures),
+        _index(card),
         _limits(card),
         _training(card),
         _environment(card),
@@ -148,6 +149,12 @@ def _pictures(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         yield f"![{name.replace('_', ' ')}]({name}.png)"
         yield ""
+
+
+def _index(card: ModelCard) -> Iterator[str]:
+    yield "## Index"
+    yield ""
+    yield from searched(card.index)
 
 
 def _limits(card: ModelCard) -> Iterator[str]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from training.modelcard.card import ModelCard, Row
+from training.modelcard.card import IndexFacts, ModelCard, Row
 from training.modelcard.slices import CUTS, slices_of
+from training.report import INDEX_HEADINGS, index_cells
 
 _IN_WORDS = ("popularity", "history", "kind", "warmth", "event")
 """Cuts with a table on the page; hours are better seen than read."""
@@ -84,3 +85,19 @@ def heads(figures: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
         for head, of in figures.items()
     )
     yield from grid(["head", *(name.replace("_", " ") for name in names)], cells)
+
+
+def searched(index: IndexFacts) -> Iterator[str]:
+    """What the index is, and what was measured of each kind that was tried, the chosen one in bold."""
+    size = f"{index.size_bytes:,} bytes beside the vectors, {index.size_bytes / max(1, index.items):,.0f} for each item"
+    yield from pairs({"index": index.kind, "items": f"{index.items:,}", "memory": size})
+    if not index.measured:
+        return
+    yield "Of these, measured on the real vectors with one query at a time on one thread (MiB: the vectors included):"
+    yield ""
+    rows = (map(plain, index_cells(row)) for row in index.measured)
+    cells = (
+        [f"**{cell}**" if row["chosen"] else cell for cell in told]
+        for row, told in zip(index.measured, rows, strict=True)
+    )
+    yield from grid(INDEX_HEADINGS, cells)

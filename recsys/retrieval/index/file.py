@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 
 from recsys.errors import BundleError
+from recsys.retrieval.index.layout import Layout, Walk
 
 _faiss: Any = faiss
 
@@ -21,20 +22,20 @@ def insist_built(index: Any) -> Any:
     return index
 
 
-def write(index: Any, path: Path) -> None:
-    """Write to one file; an empty index is refused."""
+def write(index: Any, path: Path, layout: Layout) -> None:
+    """Write to one file, and make sure that it can be read again; an empty index is refused."""
     faiss.write_index(insist_built(index), str(path))
+    layout(Walk(path, None))
 
 
-def read(path: Path, kind: type, words: str) -> Any:
-    """The index in a file; one that FAISS cannot read, or that is no inner-product `kind`, raises BundleError."""
+def read(path: Path, layout: Layout, vectors: np.ndarray | None) -> Any:
+    """The index in a file that has the `layout` and was built of `vectors` [V, D]; any other raises BundleError, before
+    FAISS sees it."""
+    layout(Walk(path, vectors))
     try:
-        index = faiss.read_index(str(path))
-    except RuntimeError as error:
+        return faiss.read_index(str(path))
+    except (RuntimeError, MemoryError) as error:
         raise BundleError(f"{path} is not a FAISS index ({str(error).splitlines()[0]})") from error
-    if not isinstance(index, kind) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise BundleError(f"{path} holds a {type(index).__name__}, not {words}; fetch the bundle again")
-    return index
 
 
 def chosen(mask: np.ndarray) -> Any:

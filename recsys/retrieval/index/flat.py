@@ -9,7 +9,7 @@ import numpy as np
 
 from recsys.registry import registered
 from recsys.retrieval.allowed import Allowed
-from recsys.retrieval.index import file
+from recsys.retrieval.index import file, layout
 from recsys.retrieval.index.exact import nearest_of
 
 _FEW = 0.2
@@ -59,6 +59,16 @@ class FlatIndex:
         index._hold(vectors, np.union1d(kept, np.setdiff1d(changed, gone)))
         return index
 
+    @property
+    def made(self) -> Any:
+        """FAISS's own index; its row r is `items[r]`."""
+        return file.insist_built(self._index)
+
+    @property
+    def items(self) -> np.ndarray:
+        """The catalogue indices it holds [N]."""
+        return self._items
+
     def nbytes(self) -> int:
         """Memory in bytes."""
         return int(self._vectors.nbytes + self._items.nbytes)
@@ -69,11 +79,11 @@ class FlatIndex:
 
     def save(self, path: Path) -> None:
         """Write to one file."""
-        file.write(self._index, path)
+        file.write(self._index, path, layout.flat)
 
     def load(self, path: Path, vectors: np.ndarray | None = None) -> None:
-        """Read what `save` wrote; a file FAISS cannot read, or of another kind, raises BundleError."""
-        self._index = file.read(path, faiss.IndexFlat, "a flat inner-product index")
+        """Read what `save` wrote; a damaged file, or one of other `vectors` [V, D], raises BundleError."""
+        self._index = file.read(path, layout.flat, vectors)
         self._vectors = file.flat_rows(self._index)
         self._items = np.arange(1, len(self._vectors) + 1)
 

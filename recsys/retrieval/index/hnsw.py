@@ -13,7 +13,7 @@ import numpy as np
 from recsys.errors import ConfigError
 from recsys.registry import registered
 from recsys.retrieval.allowed import Allowed
-from recsys.retrieval.index import file
+from recsys.retrieval.index import file, layout
 from recsys.retrieval.index.exact import nearest_of
 from recsys.retrieval.index.probes import enough
 
@@ -48,7 +48,16 @@ class HnswIndex:
     def build(self, vectors: np.ndarray, queries: np.ndarray | None = None) -> None:
         """Index `vectors` [V, D] float32, row 0 left out; `queries` [Q, D] like those to come decide the breadth."""
         self._add(np.ascontiguousarray(vectors, np.float32), np.arange(1, len(vectors)))
+        self.find_breadth(queries)
+
+    def take(self, index: Any, vectors: np.ndarray, items: np.ndarray) -> None:
+        """Take over FAISS's graph `index`, made elsewhere; its row r is `items[r]` [N], of `vectors` [V, D]."""
+        self._index, self._vectors, self._items = index, vectors, items
+
+    def find_breadth(self, queries: np.ndarray | None) -> None:
+        """Find the breadth that gives the recall on `queries` [Q, D] where none is given."""
         if self.breadth is None:
+            vectors = self._vectors
             asked = vectors[1:201] if queries is None or not len(queries) else queries[:500]
             most = max(1, len(self._items))
             self.breadth = enough(self._walked, np.ascontiguousarray(asked, np.float32), vectors, most, self.recall)
@@ -61,14 +70,14 @@ class HnswIndex:
         index = file.insist_built(self._index)
         query = np.ascontiguousarray(query, np.float32)
         if allowed is None:
-            return self._walked(self.breadth or 1, query, min(count, index.ntotal))
+            return self._walked(min(self.breadth or 1, index.ntotal), query, min(count, index.ntotal))
         here = allowed.at(self._items)
         inside = np.flatnonzero(here)
         count, share = min(count, len(inside)), len(inside) / max(1, len(here))
         if share <= _FEW:
             scores, rows = nearest_of(self._vectors, self._items[inside], query, count)
             return scores, rows
-        breadth = int(max(self.breadth or 1, count) / share)
+        breadth = int(max(min(self.breadth or 1, index.ntotal), count) / share)
         scores, rows = index.search(query, count, params=file.walking(breadth, file.chosen(here)))
         items = np.where(rows >= 0, self._items[rows], 0)
         short = np.flatnonzero((rows < 0).any(1))
@@ -82,6 +91,16 @@ class HnswIndex:
         kept = np.setdiff1d(self._items, gone)
         other._add(np.ascontiguousarray(vectors, np.float32), np.union1d(kept, np.setdiff1d(changed, gone)))
         return other
+
+    @property
+    def made(self) -> Any:
+        """FAISS's own index; its row r is `items[r]`."""
+        return file.insist_built(self._index)
+
+    @property
+    def items(self) -> np.ndarray:
+        """The catalogue indices it holds [N]."""
+        return self._items
 
     def nbytes(self) -> int:
         """Memory in bytes: a vector and its links for each item; coarse levels add little."""
@@ -99,11 +118,11 @@ class HnswIndex:
 
     def save(self, path: Path) -> None:
         """Write to one file."""
-        file.write(self._index, path)
+        file.write(self._index, path, layout.graph)
 
     def load(self, path: Path, vectors: np.ndarray | None = None) -> None:
         """Read what `save` wrote; `vectors` [V, D] are those that it was built of."""
-        self._index = file.read(path, faiss.IndexHNSW, "a graph for inner products")
+        self._index = file.read(path, layout.graph, vectors)
         self._items = np.arange(1, self._index.ntotal + 1)
         self._vectors = np.ascontiguousarray(vectors, np.float32) if vectors is not None else self._vectors
 
@@ -111,7 +130,7 @@ class HnswIndex:
         index = faiss.IndexHNSWFlat(vectors.shape[1], self.links, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = self.build_breadth
         index.add(np.ascontiguousarray(vectors[items]))
-        self._index, self._vectors, self._items = index, vectors, items
+        self.take(index, vectors, items)
 
     def _walked(self, breadth: int, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         scores, rows = self._index.search(query, count, params=file.walking(max(breadth, count)))

@@ -15,7 +15,7 @@ import numpy as np
 from recsys.errors import BundleError, ConfigError
 from recsys.registry import registered
 from recsys.retrieval.allowed import Allowed
-from recsys.retrieval.index import file
+from recsys.retrieval.index import file, layout
 from recsys.retrieval.index.exact import nearest_of, rescored
 from recsys.retrieval.index.probes import enough
 
@@ -27,6 +27,7 @@ _SCANNED = 60
 """Of allowed items, the lists read hold at least so many for each one asked for."""
 _TRAINED_ON = 40
 """Vectors for each list from which the lists' centres are learnt."""
+_LEAST_FOR_PQ = 256
 
 
 class Codes(StrEnum):
@@ -43,9 +44,10 @@ _MADE: dict[Codes, Callable[[Any, int, int], Any]] = {
         centres, dim, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
     ),
     Codes.PQ: lambda centres, dim, lists: faiss.IndexIVFPQ(
-        centres, dim, lists, max(1, dim // 4), 8, faiss.METRIC_INNER_PRODUCT
+        centres, dim, lists, dim // layout.PQ_STEP, 8, faiss.METRIC_INNER_PRODUCT
     ),
 }
+_LAID_OUT = {Codes.FLAT: layout.lists_of_vectors, Codes.SQ8: layout.lists_of_bytes, Codes.PQ: layout.lists_of_products}
 
 
 @registered
@@ -88,7 +90,11 @@ class IvfIndex:
         """Index `vectors` [V, D] float32, row 0 left out; `queries` [Q, D] like those to come decide the probes (items
         themselves where there are none)."""
         vectors = np.ascontiguousarray(vectors, np.float32)
-        count, dim = len(vectors) - 1, vectors.shape[1]
+        count, dim = len(vectors) - 1, self._width(vectors.shape[1])
+        if self.codes is Codes.PQ and count < _LEAST_FOR_PQ:
+            raise ConfigError(
+                f"index.codes=pq learns from {_LEAST_FOR_PQ} items or more, not {count}; take flat or sq8"
+            )
         lists = min(self.lists or max(1, round(4 * count**0.5)), max(1, count))
         centres: Any = faiss.IndexFlatIP(dim)
         index = _MADE[self.codes](centres, dim, lists)
@@ -97,8 +103,8 @@ class IvfIndex:
         index.cp.spherical, index.cp.seed, index.cp.niter = True, self.seed + 1, 12
         index.cp.min_points_per_centroid = 1
         sample = np.random.default_rng(self.seed).permutation(count)[: max(_TRAINED_ON * lists, 10_000)]
-        index.train(vectors[1:][np.sort(sample)])
-        index.add_with_ids(vectors[1:], np.arange(1, count + 1))
+        index.train(_wide(vectors[1:][np.sort(sample)], dim))
+        index.add_with_ids(_wide(vectors[1:], dim), np.arange(1, count + 1))
         self._hold(index, vectors)
         if self.probes is None:
             asked = vectors[1:][np.sort(sample[:200])] if queries is None or not len(queries) else queries[:500]
@@ -135,8 +141,8 @@ class IvfIndex:
     ) -> tuple[np.ndarray, np.ndarray]:
         """What reading `probes` lists finds for `query` [B, D], and `only` what is chosen; more lists where that is not
         enough."""
-        fetched = min(self._fetched(count), self._index.ntotal)
-        scores, items = self._index.search(query, fetched, params=file.reading(probes, only))
+        fetched, probes = min(self._fetched(count), self._index.ntotal), min(probes, self._index.nlist)
+        scores, items = self._index.search(_wide(query, self._index.d), fetched, params=file.reading(probes, only))
         scores, items = self._exactly(scores, items, query, count)
         if (items[:, -1] == 0).any() and probes < self._index.nlist:
             return self.search_with(min(4 * probes, self._index.nlist), query, count, only)
@@ -151,10 +157,20 @@ class IvfIndex:
             index.remove_ids(faiss.IDSelectorBatch(left))
         new = np.setdiff1d(changed, gone).astype(np.int64)
         if len(new):
-            index.add_with_ids(np.ascontiguousarray(vectors[new], np.float32), new)
+            index.add_with_ids(_wide(vectors[new], index.d), new)
         other = IvfIndex(**self.settings())
         other._hold(index, vectors, self._moved(vectors, new, left))
         return other
+
+    @property
+    def made(self) -> Any:
+        """FAISS's own index; its ids are catalogue indices."""
+        return file.insist_built(self._index)
+
+    @property
+    def size(self) -> int:
+        """V: no catalogue index in it is as high."""
+        return len(self._list_of)
 
     def nbytes(self) -> int:
         """Memory in bytes: a code and an id for each item, the lists' centres; without the vectors to compare again."""
@@ -174,20 +190,18 @@ class IvfIndex:
 
     def save(self, path: Path) -> None:
         """Write to one file."""
-        file.write(self._index, path)
+        file.write(self._index, path, _LAID_OUT[self.codes])
 
     def load(self, path: Path, vectors: np.ndarray | None = None) -> None:
         """Read what `save` wrote; `vectors` [V, D] are those that it was built of."""
-        index = file.read(path, faiss.IndexIVF, "inverted lists for inner products")
-        if vectors is None or vectors.shape != (index.ntotal + 1, index.d):
-            shape = None if vectors is None else vectors.shape
-            raise BundleError(f"{path} holds {index.ntotal} vectors of {index.d}, and the encoder gives {shape}")
-        self._hold(index, vectors)
+        if vectors is None:
+            raise BundleError(f"{path} can only be read with the vectors that it was built of")
+        self._hold(file.read(path, _LAID_OUT[self.codes], vectors), vectors)
 
     def _hold(self, index: Any, vectors: np.ndarray, list_of: np.ndarray | None = None) -> None:
         """`list_of` [V] says which list each item lies in, -1 where in none; read from the lists if None."""
         self._index, self._vectors = index, np.ascontiguousarray(vectors, np.float32)
-        self._centres = index.quantizer.reconstruct_n(0, index.nlist)
+        self._centres = index.quantizer.reconstruct_n(0, index.nlist)[:, : vectors.shape[1]]
         if list_of is None:
             list_of = np.full(len(vectors), -1, np.int32)
             for number in range(index.nlist):
@@ -200,8 +214,12 @@ class IvfIndex:
         list_of[: len(self._list_of)] = self._list_of
         list_of[left] = -1
         if len(new):
-            list_of[new] = self._index.quantizer.assign(np.ascontiguousarray(vectors[new], np.float32), 1)[:, 0]
+            list_of[new] = self._index.quantizer.assign(_wide(vectors[new], self._index.d), 1)[:, 0]
         return list_of
+
+    def _width(self, dim: int) -> int:
+        """How many dimensions the lists have for vectors of `dim`: product codes need whole parts."""
+        return -(-dim // layout.PQ_STEP) * layout.PQ_STEP if self.codes is Codes.PQ else dim
 
     def _fetched(self, count: int) -> int:
         return count if self.codes is Codes.FLAT else self.refine * count
@@ -223,8 +241,9 @@ class IvfIndex:
         needed = min(_SCANNED * count, int(inside.sum()))
         probes = int(max((held < needed).sum(1).max() + 1, min(self.probes or 1, int((inside > 0).sum()))))
         lists = order[:, :probes]
+        fetched = min(self._fetched(count), self._index.ntotal)
         scores, items = file.search_lists(
-            *(self._index, query, self._fetched(count), lists, np.take_along_axis(near, lists, 1)),
+            *(self._index, _wide(query, self._index.d), fetched, lists, np.take_along_axis(near, lists, 1)),
             only=file.among(allowed.bits),
         )
         return self._exactly(scores, items, query, count)
@@ -241,3 +260,9 @@ class IvfIndex:
             where = self._list_of[allowed.below(len(self._list_of))]
             allowed.kept[self] = np.bincount(where[where >= 0], minlength=self._index.nlist)
         return allowed.kept[self]
+
+
+def _wide(vectors: np.ndarray, dim: int) -> np.ndarray:
+    """The vectors [N, D] with zeros behind, [N, `dim`], as FAISS takes them; what they are worth to a query stays."""
+    missing = dim - vectors.shape[1]
+    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors, np.float32)

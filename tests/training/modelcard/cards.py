@@ -5,7 +5,7 @@ from typing import Any
 
 from recsys.log.summary import LogSummary
 from training.comparison import ANSWER_ROW, ENCODER_ROW
-from training.modelcard.card import ModelCard
+from training.modelcard.card import IndexFacts, ModelCard
 
 LOG = LogSummary(
     source="tea shop",
@@ -98,5 +98,6 @@ def card(**more: Any) -> ModelCard:
             "machine": {"cores": "2", "torch_build": "2.13.0 (CPU, AVX2)"},
             "origin": {"git_revision": "abc", "data_fingerprint": LOG.fingerprint, "recipe": "r1"},
         },
+        index=IndexFacts(kind="HnswIndex(links 32, breadth 80)", items=30, size_bytes=12_000),
     )
     return replace(made, **more)

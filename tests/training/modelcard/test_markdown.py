@@ -7,6 +7,7 @@ import pytest
 
 from tests.training.modelcard.cards import LOG, card, metrics, row
 from training.comparison import ANSWER_ROW
+from training.modelcard.card import IndexFacts
 from training.modelcard.markdown import page
 
 
@@ -24,6 +25,7 @@ def test_every_promised_part_has_its_section() -> None:
         "Data and licence",
         "Evaluation",
         "Where it is good, and where not",
+        "Index",
         "Limits",
         "What the training cost",
         "Environment",
@@ -78,6 +80,25 @@ def test_intent_heads_have_a_table_where_there_are_any() -> None:
     assert "|head|auc|calibration error|log loss|" in table
     assert "|purchase|0.75|||" in table
     assert "|wait|||1.5|" in table
+
+
+def test_an_index_of_a_given_kind_is_told_with_its_items_and_bytes() -> None:
+    told = section(page(card()), "Index")
+    assert "|index|HnswIndex(links 32, breadth 80)|" in told
+    assert "|items|30|" in told
+    assert "|memory|12,000 bytes beside the vectors, 400 for each item|" in told
+    assert "recall" not in told
+
+
+def test_an_index_that_was_chosen_by_measuring_stands_in_bold_among_those_it_was_chosen_from() -> None:
+    flat = {"index": "FlatIndex()", "recall": 1.0, "p50_ms": 5.3, "p99_ms": 6.0, "mib": 48.8, "build_s": 0.04}
+    graph = {"index": "HnswIndex(links 32)", "recall": 0.984, "p50_ms": 0.39, "p99_ms": 0.51, "mib": 80, "build_s": 31}
+    measured = ({**flat, "chosen": False}, {**graph, "chosen": True})
+    chosen = IndexFacts(kind="HnswIndex(links 32)", items=100_000, size_bytes=58_400_000, measured=measured)
+    table = section(page(card(index=chosen)), "Index").partition("measured on the real vectors")[2]
+    assert "|index|recall@100|p50 ms|p99 ms|MiB|built in s|\n|---|---:|---:|---:|---:|---:|\n" in table
+    assert "|FlatIndex()|1.0000|5.300|6.000|49|0.0|\n" in table
+    assert "|**HnswIndex(links 32)**|**0.9840**|**0.390**|**0.510**|**80**|**31.0**|\n" in table
 
 
 def test_metrics_without_parts_have_no_section_of_them() -> None:

@@ -159,17 +159,66 @@ def test_a_file_that_is_no_index_or_another_kind_is_refused(make: Callable[[], I
     with pytest.raises(BundleError, match="noise is not a FAISS index"):
         make().load(tmp_path / "noise", drawn(3))
     faiss.write_index(faiss.IndexLSH(DIM, 16), str(tmp_path / "lsh"))
-    with pytest.raises(BundleError, match="holds a IndexLSH, not"):
+    with pytest.raises(BundleError, match=r"lsh is not a FAISS index \(it begins with b'IxHe'\)"):
         make().load(tmp_path / "lsh", drawn(3))
 
 
-def test_vectors_that_are_not_those_of_the_index_are_refused(tmp_path: Path) -> None:
+@EVERY
+def test_vectors_that_are_not_those_of_the_index_are_refused(make: Callable[[], Index], tmp_path: Path) -> None:
+    index = make()
+    index.build(drawn(30))
+    index.save(tmp_path / "index.faiss")
+    for vectors, words in ((drawn(29), "29 of 8"), (drawn(30)[:, :6], "30 of 6")):
+        with pytest.raises(BundleError, match=f"holds 30 vectors of 8, and the encoder gives {words}"):
+            make().load(tmp_path / "index.faiss", vectors)
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf, flat", "hnsw"])
+def test_an_index_that_keeps_other_vectors_than_the_encoder_gives_is_refused(kind: str, tmp_path: Path) -> None:
+    vectors = drawn(30)
+    index = MADE[kind]()
+    index.build(vectors)
+    index.save(tmp_path / "index.faiss")
+    vectors[1:] *= 1 + 1e-5  # another machine's rounding
+    MADE[kind]().load(tmp_path / "index.faiss", vectors)
+    vectors[17, 3] += 0.1
+    with pytest.raises(BundleError, match=r"its vectors are not those of weights\.safetensors"):
+        MADE[kind]().load(tmp_path / "index.faiss", vectors)
+
+
+def test_lists_without_the_vectors_they_were_built_of_are_refused(tmp_path: Path) -> None:
     index = IvfIndex(lists=2, probes=1)
     index.build(drawn(30))
     index.save(tmp_path / "index.faiss")
-    for vectors in (None, drawn(29)):
-        with pytest.raises(BundleError, match="holds 30 vectors of 8, and the encoder gives"):
-            IvfIndex().load(tmp_path / "index.faiss", vectors)
+    with pytest.raises(BundleError, match="only be read with the vectors"):
+        IvfIndex().load(tmp_path / "index.faiss")
+
+
+@pytest.mark.parametrize("dim", [4, 5, 17])
+def test_product_codes_serve_vectors_of_any_size(dim: int, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(301, dim)).astype(np.float32)
+    index = IvfIndex(codes="pq", lists=6, probes=6, refine=300)
+    index.build(vectors)
+    later = np.concatenate([vectors, -vectors[1:3]])
+    other = index.renewed(later, changed=np.array([301, 302]), gone=np.array([7]))
+    index.save(tmp_path / "index.faiss")
+    again = IvfIndex(codes="pq", lists=6, probes=6, refine=300)
+    again.load(tmp_path / "index.faiss", vectors)
+    query, mask = -vectors[1:4], np.arange(303) % 3 > 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ivf, "EXACT", 0)
+        for one, held, rows in (
+            (again, vectors, np.arange(1, 301)),
+            (other, later, np.setdiff1d(np.arange(1, 303), 7)),
+        ):
+            assert one.search(query, 9)[1].tolist() == expected(held, query, 9, rows)
+            found = one.search(query, 9, Allowed(mask[: len(held)]))[1].tolist()
+            assert found == expected(held, query, 9, rows[mask[rows]])
+
+
+def test_product_codes_for_fewer_items_than_they_learn_from_are_refused_with_the_remedy() -> None:
+    with pytest.raises(ConfigError, match="learns from 256 items or more, not 200; take flat or sq8"):
+        IvfIndex(codes="pq").build(drawn(200))
 
 
 @pytest.mark.parametrize("codes", ["sq8", "flat", "pq"])
