@@ -122,16 +122,16 @@ def listwise(score: Tensor, taken: Tensor, owner: Tensor, lists: int) -> Tensor:
     return -mean.sum() / torch.where(counted > 0, counted, 1)
 
 
-def calibration(score: Tensor, taken: Tensor, weight: Tensor) -> tuple[float, float]:
+def calibration(score: Tensor, taken: Tensor, weight: Tensor | None = None) -> tuple[float, float]:
     """Slope and shift that turn scores [R], whose level means nothing, into chances of being taken [R] of 0 and 1;
-    `weight` [R] is what each row counts for.
+    `weight` [R] is what each row counts for, None for all alike.
 
     `platt`'s, or where too few were taken or left a mere shift, to the share that was taken, smoothed.
     """
     outcome = taken.numpy() > 0
     yes, no = int(outcome.sum()), int((~outcome).sum())
     if min(yes, no) >= LEAST_OUTCOMES:
-        return platt(score.numpy(), outcome, weight.numpy())
+        return platt(score.numpy(), outcome, None if weight is None else weight.numpy())
     return 1.0, float(np.log((yes + 1) / (no + 1)) - score.double().mean())
 
 

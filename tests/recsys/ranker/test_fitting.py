@@ -42,7 +42,7 @@ def test_the_calibrated_chance_of_all_is_the_share_that_was_taken() -> None:
     rng = np.random.default_rng(0)
     score = torch.from_numpy(rng.normal(size=20_000))
     taken = torch.from_numpy((rng.random(20_000) < 1 / (1 + np.exp(-(2 * score.numpy() - 1)))).astype(np.float64))
-    slope, shift = calibration(score, taken, torch.ones(20_000))
+    slope, shift = calibration(score, taken)
     assert (slope, shift) == pytest.approx((2, -1), abs=0.1)
 
 
@@ -52,14 +52,14 @@ def test_scores_of_any_level_and_spread_become_the_same_chances(level: float, sp
     rng = np.random.default_rng(0)
     plain = rng.normal(size=20_000)
     taken = torch.from_numpy((rng.random(20_000) < 1 / (1 + np.exp(-2 * plain))).astype(np.float64))
-    slope, shift = calibration(torch.from_numpy(level + spread * plain), taken, torch.ones(20_000))
+    slope, shift = calibration(torch.from_numpy(level + spread * plain), taken)
     assert slope * spread == pytest.approx(2, abs=0.1)
     assert shift + slope * level == pytest.approx(0, abs=0.1)
 
 
 def test_where_little_was_taken_the_mean_chance_is_about_the_share_that_was() -> None:
     score = torch.linspace(90, 110, 200)
-    slope, shift = calibration(score, torch.tensor([1.0] * 9 + [0.0] * 191), torch.ones(200))
+    slope, shift = calibration(score, torch.tensor([1.0] * 9 + [0.0] * 191))
     assert slope == 1
     assert shift == pytest.approx(math.log(10 / 192) - 100)
 

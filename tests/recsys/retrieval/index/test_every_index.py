@@ -13,10 +13,11 @@ from recsys.errors import BundleError, ConfigError
 from recsys.protocols import Index
 from recsys.registry import construct, described
 from recsys.retrieval.allowed import Allowed
-from recsys.retrieval.index import ivf
+from recsys.retrieval.index import ivf, norm_ranged
 from recsys.retrieval.index.flat import FlatIndex
 from recsys.retrieval.index.hnsw import HnswIndex
 from recsys.retrieval.index.ivf import IvfIndex
+from recsys.retrieval.index.norm_ranged import NormRangedIndex
 
 DIM = 8
 MADE: dict[str, Callable[[], Index]] = {
@@ -24,6 +25,7 @@ MADE: dict[str, Callable[[], Index]] = {
     "ivf, flat": lambda: IvfIndex(codes="flat", lists=6, probes=6),
     "ivf, sq8": lambda: IvfIndex(codes="sq8", lists=6, probes=6, refine=20),
     "hnsw": lambda: HnswIndex(links=16, breadth=400),
+    "norm-ranged": lambda: NormRangedIndex(lists=6, probes=6, refine=400),
 }
 """Each with so much effort that it is exact on a few hundred items."""
 EVERY = pytest.mark.parametrize("make", MADE.values(), ids=MADE.keys())
@@ -70,6 +72,7 @@ def test_where_enough_items_are_allowed_as_many_as_asked_for_come_back_and_they_
     mask = np.random.default_rng(seed).random(items + 1) < share
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(ivf, "EXACT", exact_up_to)
+        patched.setattr(norm_ranged, "EXACT", exact_up_to)
         index = make()
         index.build(vectors)
         mask[0] = False
@@ -156,10 +159,10 @@ def test_searching_or_saving_before_building_is_refused(make: Callable[[], Index
 @EVERY
 def test_a_file_that_is_no_index_or_another_kind_is_refused(make: Callable[[], Index], tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(b"certainly not an index")
-    with pytest.raises(BundleError, match="noise is not a FAISS index"):
+    with pytest.raises(BundleError, match="noise is not a (FAISS|norm-ranged) index"):
         make().load(tmp_path / "noise", drawn(3))
     faiss.write_index(faiss.IndexLSH(DIM, 16), str(tmp_path / "lsh"))
-    with pytest.raises(BundleError, match=r"lsh is not a FAISS index \(it begins with b'IxHe'\)"):
+    with pytest.raises(BundleError, match=r"lsh is not a (FAISS index \(it begins with b'IxHe'\)|norm-ranged index)"):
         make().load(tmp_path / "lsh", drawn(3))
 
 
