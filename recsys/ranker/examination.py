@@ -90,4 +90,5 @@ def _look(item: np.ndarray, position: np.ndarray, times: np.ndarray, clicks: np.
         look = (by_position + 1) / (expected + 1)
     shown = np.bincount(position) > 0
     look = look[np.maximum.accumulate(np.where(shown, np.arange(len(look)), int(np.argmax(shown))))]
-    return (look / look.max()).astype(np.float32)
+    against: np.ndarray = (look / look.max()).astype(np.float32)
+    return against

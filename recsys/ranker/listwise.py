@@ -143,7 +143,9 @@ class Listwise:
         crowd = {name.removeprefix(_CROWD): values for name, values in learnt.items() if name.startswith(_CROWD)}
         layers = [f"{part}{number}" for part in ("weight", "bias") for number in range(_LAYERS)]
         if strange := {name for name in learnt if not name.startswith(_CROWD)} - {"look", "mean", "scale", *layers}:
-            raise TypeError(f"Listwise does not know {sorted(strange)}; it takes look, mean, scale, {', '.join(layers)}")
+            raise TypeError(
+                f"Listwise does not know {sorted(strange)}; it takes look, mean, scale, {', '.join(layers)}"
+            )
         self._crowd = CrowdFacts(**crowd)
         self.examination = Examination(learnt.get("look", self.examination.look))
         if "mean" in learnt:

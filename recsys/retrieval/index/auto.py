@@ -15,6 +15,7 @@ from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index.flat import FlatIndex
 from recsys.retrieval.index.hnsw import HnswIndex
 from recsys.retrieval.index.ivf import Codes, IvfIndex
+from recsys.retrieval.index.norm_ranged import NormRangedIndex
 from recsys.retrieval.index.probes import K, exact_first, recall_of
 
 _SMALL = 20_000
@@ -131,7 +132,8 @@ class AutoIndex:
         if items <= _SMALL:
             return [FlatIndex()]
         recall = min(1.0, self.recall + _MARGIN)
-        kinds: list[Index] = [FlatIndex(), *(IvfIndex(codes=codes, recall=recall) for codes in (Codes.FLAT, Codes.SQ8))]
+        lists = (IvfIndex(codes=codes, recall=recall) for codes in (Codes.FLAT, Codes.SQ8))
+        kinds: list[Index] = [FlatIndex(), *lists, NormRangedIndex(recall=recall)]
         return [*kinds, HnswIndex(recall=recall)] if items <= _GRAPH else kinds
 
     @property

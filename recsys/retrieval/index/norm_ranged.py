@@ -1,19 +1,14 @@
 """The longest vectors are always looked at, of the others the lists nearest to a query; codes of four bits.
 
-Inner products favour long vectors, and what a model learnt much of gets long ones: they lie in most answers, but no list
-that is near in direction holds them all. Splitting a catalogue by length is from Yan et al., "Norm-ranging LSH for
-maximum inner product search" (NeurIPS 2018, https://arxiv.org/abs/1809.08782). Four-bit codes are compared in registers,
-thirty-two at a time (André et al., "Quicker ADC: unlocking the hidden potential of product quantization with SIMD", TPAMI
-2021, https://arxiv.org/abs/1812.09162), so that a tenth of the catalogue is read in less time than inverted lists of
-bytes take for a hundredth; the best that they find are compared again exactly.
-
-The file holds no codes, only what they follow from: they are made anew from the encoder's vectors.
+Inner products favour long vectors, and what a model learnt much of gets long ones: they lie in most answers, but no
+list that is near in direction holds them all. Splitting a catalogue by length is from Yan et al., "Norm-ranging LSH for
+maximum inner product search" (NeurIPS 2018, https://arxiv.org/abs/1809.08782). What four-bit codes find
+(`four_bits.py`) is compared again exactly.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import faiss
 import numpy as np
@@ -23,51 +18,20 @@ from recsys.registry import registered
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index import file
 from recsys.retrieval.index.exact import nearest_of, rescored
-from recsys.retrieval.index.probes import exact_first, recall_of
+from recsys.retrieval.index.four_bits import Layout, codebook_of, read_layout
+from recsys.retrieval.index.probes import K, exact_first, recall_of
+from recsys.retrieval.index.reach import cheapest, needed_lists
 
-EXACT = 10_000
-"""Up to so many allowed items are compared one by one."""
+EXACT = 30_000
+"""Up to so many allowed items are compared one by one: about what reading codes would take."""
 _SCANNED = 60
 """Of allowed items, the lists read hold at least so many for each one asked for."""
+_DEPTHS = (1, 2, 5, 10, 30)
+"""Where one item in two is allowed, what is asked for lies twice as deep, and so on; it is found out for these."""
+_ASKED_DEEPER = 100
 _TRAINED_ON = 40
-_HEADS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.12, 0.16)
-"""Shares of the catalogue that are tried as head."""
-_A_LIST = 60
-"""Going to a list takes as long as so many codes."""
 _MARGIN = 0.004
 """What the codes may cost of the recall."""
-_LEVELS = 16
-_WHOLE = 96
-"""Up to so many dimensions each has a code of its own, beyond that two share one."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """What codes and lists follow from.
-
-    Attributes:
-        centres: of the lists [L, D]; list L is the head.
-        codebook: levels of each code [M, 16, D / M].
-        list_of: of each item [V] int32; -1 for none.
-    """
-
-    centres: np.ndarray
-    codebook: np.ndarray
-    list_of: np.ndarray
-
-    def index(self, vectors: np.ndarray) -> tuple[Any, Any]:
-        """FAISS's index of `vectors` [V, D], and its centres, which must live as long."""
-        dim, lists = vectors.shape[1], len(self.centres) + 1
-        quantizer: Any = faiss.IndexFlatL2(dim)
-        quantizer.add(np.concatenate([self.centres, np.zeros((1, dim), np.float32)]))
-        plain: Any = faiss.IndexIVFPQ(quantizer, dim, lists, len(self.codebook), 4, faiss.METRIC_INNER_PRODUCT)
-        plain.by_residual = False
-        faiss.copy_array_to_vector(self.codebook.ravel(), plain.pq.centroids)
-        plain.is_trained = True
-        ids = np.flatnonzero(self.list_of >= 0)
-        rows, place = np.ascontiguousarray(vectors[ids]), self.list_of[ids].astype(np.int64)
-        plain.add_core(len(ids), faiss.swig_ptr(rows), faiss.swig_ptr(ids), faiss.swig_ptr(place))
-        return faiss.IndexIVFPQFastScan(plain), quantizer
 
 
 @registered
@@ -79,6 +43,7 @@ class NormRangedIndex:
         head: how many of the longest vectors are always looked at; by default what is cheapest for the recall.
         probes: how many lists are read for a query; by default as few as give `recall` on the queries that `build` is
             shown.
+        deeper: how many are read where one item in 2, 5, 10 and 30 is allowed; by default found out likewise.
         recall: share of the exact first hundred that shall be found.
         refine: so many times as many as asked for are compared again exactly.
         seed: of the sample from which lists and codes are learnt.
@@ -90,6 +55,7 @@ class NormRangedIndex:
         lists: int | None = None,
         head: int | None = None,
         probes: int | None = None,
+        deeper: Sequence[int] = (),
         recall: float = 0.985,
         refine: int = 6,
         seed: int = 0,
@@ -99,9 +65,9 @@ class NormRangedIndex:
                 f"index: recall {recall} must lie in 0..1; refine {refine}, lists {lists}, probes {probes} be 1 or "
                 f"more, head {head} 0 or more"
             )
-        self.lists, self.head, self.probes = lists, head, probes
+        self.lists, self.head, self.probes, self.deeper = lists, head, probes, tuple(deeper[: len(_DEPTHS) - 1])
         self.recall, self.refine, self.seed = recall, refine, seed
-        self._layout: _Layout | None = None
+        self._layout: Layout | None = None
         self._index: Any = None
         self._quantizer: Any = None
         self._shortest = np.inf
@@ -128,17 +94,21 @@ class NormRangedIndex:
         longest = np.argsort(-length, kind="stable")[:count]
         asked = vectors[sample[:: max(1, len(sample) // 200)]] if queries is None or not len(queries) else queries[:500]
         asked = np.ascontiguousarray(asked, np.float32)
-        exact = exact_first(vectors, asked)
-        head, probes = _cheapest(asked @ means.centroids.T, exact, list_of, longest, self.recall + _MARGIN)
-        head = min(count, head if self.head is None else self.head)
+        exact, wanted = exact_first(vectors, asked), min(1.0, self.recall + _MARGIN)
+        near = asked @ means.centroids.T
+        head, probes = cheapest(near, exact, list_of, longest, wanted)
+        head = self.head = min(count, head if self.head is None else self.head)
+        depths = [min(count, depth * K) for depth in _DEPTHS]
+        deep = exact_first(vectors, asked[:_ASKED_DEEPER], depths[-1])
+        deeper = [needed_lists(near[: len(deep)], deep[:, :depth], list_of, longest[:head], wanted) for depth in depths]
         list_of[longest[:head]] = lists
         taught = np.concatenate([sample, rng.choice(longest[:head], min(head, len(sample)))]) if head else sample
-        self.head = head
-        self._hold(_Layout(means.centroids, _codebook(vectors[taught]), list_of), vectors)
+        self._hold(Layout(means.centroids, codebook_of(vectors[taught]), list_of), vectors)
         if self.probes is None:
             while probes < lists and recall_of(self._read(asked, exact.shape[1], probes)[1], exact) < self.recall:
                 probes = min(lists, max(probes + 1, probes * 5 // 4))
-            self.probes = probes
+            more = max(1.0, probes / deeper[0])
+            self.probes, self.deeper = probes, tuple(min(lists, round(more * lower)) for lower in deeper[1:])
 
     def __len__(self) -> int:
         return 0 if self._index is None else int(self._index.ntotal)
@@ -174,7 +144,7 @@ class NormRangedIndex:
             list_of[new] = np.where(np.linalg.norm(moved, axis=1) >= self._shortest, len(layout.centres), near[:, 0])
         list_of[gone[gone < len(list_of)]] = -1
         other = NormRangedIndex(**self.settings())
-        other._hold(_Layout(layout.centres, layout.codebook, list_of), vectors)
+        other._hold(Layout(layout.centres, layout.codebook, list_of), vectors)
         other._shortest = self._shortest
         return other
 
@@ -190,6 +160,7 @@ class NormRangedIndex:
             "lists": self.lists if self._layout is None else len(self._layout.centres),
             "head": self.head,
             "probes": self.probes,
+            "deeper": list(self.deeper),
             "recall": self.recall,
             "refine": self.refine,
             "seed": self.seed,
@@ -204,7 +175,7 @@ class NormRangedIndex:
 
     def load(self, path: Path, vectors: np.ndarray | None = None) -> None:
         """Read what `save` wrote; `vectors` [V, D] are those that it was built of."""
-        layout = _read_layout(path)
+        layout = read_layout(path)
         count, dim = len(layout.list_of) - 1, layout.centres.shape[1]
         if vectors is None:
             raise BundleError(f"{path} holds lists of an encoder's vectors, and can only be read with the vectors")
@@ -215,25 +186,30 @@ class NormRangedIndex:
         self._hold(layout, vectors)
 
     @property
-    def _held(self) -> _Layout:
+    def _held(self) -> Layout:
         if self._layout is None:
             raise BundleError("the index is empty; build or load it before searching or saving")
         return self._layout
 
-    def _hold(self, layout: _Layout, vectors: np.ndarray) -> None:
+    def _hold(self, layout: Layout, vectors: np.ndarray) -> None:
         self._layout, self._vectors = layout, np.ascontiguousarray(vectors, np.float32)
         self._index, self._quantizer = layout.index(self._vectors)
         head = np.flatnonzero(layout.list_of == len(layout.centres))
         self._shortest = float(np.linalg.norm(self._vectors[head], axis=1).min(initial=np.inf))
 
     def _read(self, query: np.ndarray, count: int, probes: int) -> tuple[np.ndarray, np.ndarray]:
-        """What the head and the `probes` lists nearest to `query` [B, D] hold; more lists where that is not enough."""
+        """What the head and the `probes` lists nearest to `query` [B, D] hold; more lists where that is not enough, and
+        everything compared exactly where codes tell nothing (a query or vectors all alike)."""
         lists = len(self._held.centres)
         near = query @ self._held.centres.T
         chosen = np.argpartition(-near, probes, axis=1)[:, :probes] if probes < lists else np.argsort(-near, axis=1)
         scores, items = self._in_lists(query, count, chosen, None)
-        if (items[:, -1] == 0).any() and probes < lists:
+        short = np.flatnonzero(items[:, -1] == 0)
+        if len(short) and probes < lists:
             return self._read(query, count, min(4 * probes, lists))
+        if len(short):
+            here = np.flatnonzero(self._held.list_of >= 0)
+            scores[short], items[short] = nearest_of(self._vectors, here, query[short], count)
         return scores, items
 
     def _in_lists(self, query: np.ndarray, count: int, lists: np.ndarray, only: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -254,7 +230,10 @@ class NormRangedIndex:
         held = np.cumsum(within[order], axis=1)
         needed = min(_SCANNED * count, int(within.sum()))
         some = int((within > 0).sum())
-        probes = min(some, int(max((held < needed).sum(1).max() + 1, self.probes or 1)))
+        each = np.array([self.probes or 1, *self.deeper])
+        depth = np.log(self._index.ntotal / max(1, int(inside.sum())))
+        known = int(np.ceil(np.interp(depth, np.log(_DEPTHS[: len(each)]), each)))
+        probes = min(some, max(int((held < needed).sum(1).max()) + 1, known))
         return self._in_lists(query, count, order[:, :probes], file.among(allowed.bits))
 
     def _inside(self, allowed: Allowed) -> np.ndarray:
@@ -269,63 +248,3 @@ class NormRangedIndex:
             where = self._held.list_of[self._inside(allowed)]
             allowed.kept[self] = np.bincount(where, minlength=len(self._held.centres) + 1)
         return allowed.kept[self]
-
-
-def _cheapest(
-    near: np.ndarray, exact: np.ndarray, list_of: np.ndarray, longest: np.ndarray, recall: float
-) -> tuple[int, int]:
-    """How many vectors of the head and lists of the others hold `recall` of the items `exact` [Q, K], with the least
-    work: one code and `_A_LIST` of them for each list. `near` [Q, L] says in what order lists are read, `longest`
-    [V - 1] are the items by length."""
-    lists = near.shape[1]
-    order = np.argsort(-near, axis=1)
-    rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.arange(lists)[None], 1)
-    needed = np.take_along_axis(rank, list_of[exact].astype(np.int64), 1)
-    place = np.empty(len(list_of), np.int64)
-    place[longest] = np.arange(len(longest))
-    found: list[tuple[float, int, int]] = []
-    for share in _HEADS:
-        head = round(share * len(longest))
-        sizes = np.bincount(list_of[longest[head:]], minlength=lists)
-        covered = np.bincount(np.where(place[exact] < head, 0, needed + 1).ravel(), minlength=lists + 1)
-        enough = np.cumsum(covered) >= min(recall, 1.0) * exact.size - 1e-9
-        probes = max(1, int(np.argmax(enough)))
-        work = head + sizes[order[:, :probes]].sum(1).mean() + _A_LIST * probes
-        found.append((float(work), head, probes))
-    _, head, probes = min(found)
-    return head, probes
-
-
-def _codebook(vectors: np.ndarray) -> np.ndarray:
-    """Sixteen levels for each code [M, 16, D / M]."""
-    dim = vectors.shape[1]
-    codes = dim if dim <= _WHOLE or dim % 2 else dim // 2
-    quantizer: Any = faiss.ProductQuantizer(dim, codes, 4)
-    quantizer.cp.min_points_per_centroid = 1
-    quantizer.train(np.resize(vectors, (max(len(vectors), _LEVELS), dim)))
-    levels: np.ndarray = faiss.vector_to_array(quantizer.centroids).reshape(codes, _LEVELS, dim // codes)
-    return levels.copy()
-
-
-def _read_layout(path: Path) -> _Layout:
-    try:
-        with np.load(path, allow_pickle=False) as held:
-            layout = _Layout(held["centres"], held["codebook"], held["list_of"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, NotImplementedError) as error:
-        raise BundleError(f"{path} is not a norm-ranged index ({error}); fetch the bundle again") from error
-    centres, codebook, list_of = layout.centres, layout.codebook, layout.list_of
-    sound = (
-        (centres.dtype, codebook.dtype, list_of.dtype) == (np.float32, np.float32, np.int32)
-        and (centres.ndim, codebook.ndim, list_of.ndim) == (2, 3, 1)
-        and centres.size > 0
-        and codebook.shape[1] == _LEVELS
-        and codebook.shape[0] * codebook.shape[2] == centres.shape[1]
-        and bool(np.isfinite(centres).all() and np.isfinite(codebook).all())
-        and len(list_of) > 0
-        and list_of[0] == -1
-        and -1 <= list_of.min() <= list_of.max() <= len(centres)
-    )
-    if not sound:
-        raise BundleError(f"{path} holds lists, codes or centres that do not fit together; fetch the bundle again")
-    return layout

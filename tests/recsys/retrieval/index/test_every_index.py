@@ -159,11 +159,21 @@ def test_searching_or_saving_before_building_is_refused(make: Callable[[], Index
 @EVERY
 def test_a_file_that_is_no_index_or_another_kind_is_refused(make: Callable[[], Index], tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(b"certainly not an index")
-    with pytest.raises(BundleError, match="noise is not a (FAISS|norm-ranged) index"):
+    with pytest.raises(BundleError, match=r"noise is not a (FAISS|norm-ranged) index"):
         make().load(tmp_path / "noise", drawn(3))
     faiss.write_index(faiss.IndexLSH(DIM, 16), str(tmp_path / "lsh"))
     with pytest.raises(BundleError, match=r"lsh is not a (FAISS index \(it begins with b'IxHe'\)|norm-ranged index)"):
         make().load(tmp_path / "lsh", drawn(3))
+
+
+@EVERY
+def test_a_query_that_tells_nothing_gets_as_many_items_as_asked_for(make: Callable[[], Index]) -> None:
+    index = make()
+    index.build(drawn(60))
+    scores, found = index.search(np.zeros((2, DIM), np.float32), 9)
+    assert [len(set(row)) for row in found.tolist()] == [9, 9]
+    assert found.min() > 0
+    assert scores.tolist() == [[0] * 9] * 2
 
 
 @EVERY
