@@ -80,7 +80,8 @@ def read_layout(path: Path) -> Layout:
         raise BundleError(f"{path} is not a norm-ranged index ({error}); fetch the bundle again") from error
     centres, codebook, list_of = layout.centres, layout.codebook, layout.list_of
     sound = (
-        [array.dtype.str for array in (centres, codebook, list_of)] == ["<f4", "<f4", "<i4"]
+        all(isinstance(part, np.ndarray) for part in (centres, codebook, list_of))  # numpy gives bytes for what is none
+        and [array.dtype.str for array in (centres, codebook, list_of)] == ["<f4", "<f4", "<i4"]
         and (centres.ndim, codebook.ndim, list_of.ndim) == (2, 3, 1)
         and centres.size > 0
         and codebook.shape[1] == _LEVELS
