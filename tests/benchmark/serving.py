@@ -14,6 +14,7 @@ comes from a process of its own; the contestants take turns, so that whatever el
 import argparse
 import asyncio
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -108,7 +109,8 @@ async def _closed_loop(port: int, requests: Sequence[bytes], *, connections: int
 
 
 async def _open_loop(port: int, requests: Sequence[bytes], *, per_s: float, seconds: float) -> list[float]:
-    """Requests arrive at random moments (Poisson), whether or not the earlier ones were answered; waiting counts."""
+    """Requests arrive at random moments (Poisson), whether or not the earlier ones were answered; waiting counts. One
+    that fails takes NaN."""
     rng = np.random.default_rng(0)
     arrivals = np.cumsum(rng.exponential(1 / per_s, size=int(per_s * seconds)))
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -117,9 +119,15 @@ async def _open_loop(port: int, requests: Sequence[bytes], *, per_s: float, seco
     async def one(number: int) -> None:
         due = time.perf_counter()
         connection = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port, limit=_READ_LIMIT)
-        await _exchange(*connection, requests[number % len(requests)])
-        took.append((time.perf_counter() - due) * 1_000)
-        idle.append(connection)
+        try:
+            await _exchange(*connection, requests[number % len(requests)])
+        except (RuntimeError, OSError, EOFError) as failure:
+            print(f"failed: {failure}", file=sys.stderr)
+            connection[1].close()
+            took.append(math.nan)
+        else:
+            took.append((time.perf_counter() - due) * 1_000)
+            idle.append(connection)
 
     started = time.perf_counter()
     running: list[asyncio.Task[None]] = []
@@ -142,7 +150,7 @@ def generate_load() -> None:
 
 
 @contextmanager
-def _load_process(port: int) -> Iterator[Any]:
+def load_process(port: int) -> Iterator[Any]:
     command = [sys.executable, "-m", "tests.benchmark.serving", "--generate-load"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
@@ -227,6 +235,8 @@ def measure(
             results[contestant.name].together_s += took_s
     half = results["recommendations"].per_s / 2
     under_half, _ = load(asking, per_s=half, seconds=3 * seconds)
+    if np.isnan(under_half).any():
+        raise RuntimeError("requests failed at half load; see above")
     return results, float(np.percentile(under_half, 99))
 
 
@@ -277,7 +287,7 @@ def main() -> None:
             idle = serve.deployment(serve.ingress(nothing)(), name="nothing", num_replicas=options.replicas)
             settings = {"max_ongoing_requests": 256, "ray_actor_options": {"num_cpus": 0}}
             server.run(idle.options(**settings).bind(), name="nothing", route_prefix="/nothing")
-            with _load_process(server.port) as load:
+            with load_process(server.port) as load:
                 rounds, seconds = (2, 0.5) if options.quick else (10, 2.0)
                 results, p99_half_load_ms = measure(load, field_of, rounds=rounds, seconds=seconds)
     report(results, p99_half_load_ms, replicas=options.replicas)
