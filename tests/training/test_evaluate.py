@@ -16,6 +16,7 @@ from recsys.clock import DAY, to_datetime
 from recsys.errors import BundleError, ReleaseError
 from recsys.target.horizon import Horizon
 from recsys.target.next_item import NextItem
+from tests.forgetful import weights_times
 from tests.made_up_shop import MadeUpShop
 from training.comparison import ANSWER_ROW, ENCODER_ROW
 from training.evaluate import Asked, Evaluation, evaluate_bundle
@@ -71,9 +72,7 @@ def test_a_bundle_is_no_better_than_itself(evaluation: Evaluation) -> None:
 def test_a_bundle_whose_encoder_forgot_everything_is_surely_worse_in_the_pair(
     tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    blank = read_bundle(tiny_bundle)
-    for weights in blank.encoder.parameters():  # type: ignore[attr-defined]
-        weights.data.zero_()
+    blank = weights_times(0, read_bundle(tiny_bundle))
     write_bundle(blank, tmp_path / "blank", metrics={})
     out = io.StringIO()
     found = evaluate_bundle(

@@ -21,6 +21,7 @@ from recsys.metric.interval import Paired
 from recsys.recommender import Recommender
 from recsys.retrieval.blend import ENCODER, Blend
 from recsys.state import Knowledge
+from tests.forgetful import weights_times
 from tests.made_up_shop import START, MadeUpShop
 from training import promote
 from training.command import literal
@@ -112,9 +113,7 @@ def remade(recommender: Recommender, folder: Path, *, blank: bool = False) -> Pa
     other = replace(recommender, facts=facts)
     if blank:
         blend = Blend(other.blend.sources, {state: {ENCODER: 1.0} for state in Knowledge}, other.blend.depth)
-        other = replace(other, blend=blend, ranker=None)
-        for weights in other.encoder.parameters():  # type: ignore[attr-defined]
-            weights.data.zero_()
+        other = weights_times(0, replace(other, blend=blend, ranker=None))
     write_bundle(other, folder, metrics={})
     return folder
 

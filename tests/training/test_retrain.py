@@ -31,6 +31,7 @@ from serving.api.application import create_app
 from serving.exporter import export
 from serving.service import Service
 from serving.store.sqlite import SqliteStore
+from tests.forgetful import weights_times
 from tests.made_up_shop import START, WEEKS, MadeUpShop
 from tests.serving.shop import CategoryCounter
 from training import retrain as command
@@ -106,9 +107,7 @@ def recipe(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Rec
         register=False,
         tracker=partial(MlflowTracker, system_metrics_s=0.0),
     )
-    champion = read_bundle(run(recipe, QUIET))
-    for weights in champion.encoder.parameters():  # type: ignore[attr-defined]
-        weights.data.mul_(0.01)
+    champion = weights_times(0.01, read_bundle(run(recipe, QUIET)))
     blend = Blend(champion.blend.sources, {state: {ENCODER: 1.0} for state in Knowledge}, champion.blend.depth)
     forgetful = recipe.outputs / "bundles" / "forgetful"
     write_bundle(replace(champion, blend=blend, ranker=None), forgetful, metrics={})
