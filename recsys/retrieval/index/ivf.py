@@ -27,6 +27,8 @@ _SCANNED = 60
 """Of allowed items, the lists read hold at least so many for each one asked for."""
 _TRAINED_ON = 40
 """Vectors for each list from which the lists' centres are learnt."""
+_ROUNDS = 12
+"""Of k-means: what more of them would gain, exact comparison makes up for."""
 
 
 class Codes(StrEnum):
@@ -37,13 +39,22 @@ class Codes(StrEnum):
     PQ = "pq"
 
 
+_SHARING = {Codes.FLAT: 1, Codes.SQ8: 1, Codes.PQ: 4}
+"""So many dimensions share a piece of a code; zeros fill the last one."""
+
+
+def _by_parts(index: Any) -> Any:
+    index.pq.cp.niter = _ROUNDS
+    return index
+
+
 _MADE: dict[Codes, Callable[[Any, int, int], Any]] = {
     Codes.FLAT: lambda centres, dim, lists: faiss.IndexIVFFlat(centres, dim, lists, faiss.METRIC_INNER_PRODUCT),
     Codes.SQ8: lambda centres, dim, lists: faiss.IndexIVFScalarQuantizer(
         centres, dim, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
     ),
-    Codes.PQ: lambda centres, dim, lists: faiss.IndexIVFPQ(
-        centres, dim, lists, max(1, dim // 4), 8, faiss.METRIC_INNER_PRODUCT
+    Codes.PQ: lambda centres, dim, lists: _by_parts(
+        faiss.IndexIVFPQ(centres, dim, lists, dim // _SHARING[Codes.PQ], 8, faiss.METRIC_INNER_PRODUCT)
     ),
 }
 
@@ -88,17 +99,19 @@ class IvfIndex:
         """Index `vectors` [V, D] float32, row 0 left out; `queries` [Q, D] like those to come decide the probes (items
         themselves where there are none)."""
         vectors = np.ascontiguousarray(vectors, np.float32)
-        count, dim = len(vectors) - 1, vectors.shape[1]
+        count, sharing = len(vectors) - 1, _SHARING[self.codes]
+        dim = -(-vectors.shape[1] // sharing) * sharing
         lists = min(self.lists or max(1, round(4 * count**0.5)), max(1, count))
         centres: Any = faiss.IndexFlatIP(dim)
         index = _MADE[self.codes](centres, dim, lists)
         index.own_fields = True
         centres.this.disown()
-        index.cp.spherical, index.cp.seed, index.cp.niter = True, self.seed + 1, 12
+        index.cp.spherical, index.cp.seed, index.cp.niter = True, self.seed + 1, _ROUNDS
         index.cp.min_points_per_centroid = 1
         sample = np.random.default_rng(self.seed).permutation(count)[: max(_TRAINED_ON * lists, 10_000)]
-        index.train(vectors[1:][np.sort(sample)])
-        index.add_with_ids(vectors[1:], np.arange(1, count + 1))
+        filled = _filled(vectors[1:], dim)
+        index.train(filled[np.sort(sample)])
+        index.add_with_ids(filled, np.arange(1, count + 1))
         self._hold(index, vectors)
         if self.probes is None:
             asked = vectors[1:][np.sort(sample[:200])] if queries is None or not len(queries) else queries[:500]
@@ -136,7 +149,8 @@ class IvfIndex:
         """What reading `probes` lists finds for `query` [B, D], and `only` what is chosen; more lists where that is not
         enough."""
         fetched = min(self._fetched(count), self._index.ntotal)
-        scores, items = self._index.search(query, fetched, params=file.reading(probes, only))
+        filled = _filled(query, self._index.d)
+        scores, items = self._index.search(filled, fetched, params=file.reading(probes, only))
         scores, items = self._exactly(scores, items, query, count)
         if (items[:, -1] == 0).any() and probes < self._index.nlist:
             return self.search_with(min(4 * probes, self._index.nlist), query, count, only)
@@ -151,7 +165,7 @@ class IvfIndex:
             index.remove_ids(faiss.IDSelectorBatch(left))
         new = np.setdiff1d(changed, gone).astype(np.int64)
         if len(new):
-            index.add_with_ids(np.ascontiguousarray(vectors[new], np.float32), new)
+            index.add_with_ids(_filled(vectors[new], index.d), new)
         other = IvfIndex(**self.settings())
         other._hold(index, vectors, self._moved(vectors, new, left))
         return other
@@ -179,7 +193,8 @@ class IvfIndex:
     def load(self, path: Path, vectors: np.ndarray | None = None) -> None:
         """Read what `save` wrote; `vectors` [V, D] are those that it was built of."""
         index = file.read(path, faiss.IndexIVF, "inverted lists for inner products")
-        if vectors is None or vectors.shape != (index.ntotal + 1, index.d):
+        sharing = _SHARING[self.codes]
+        if vectors is None or (len(vectors), -(-vectors.shape[1] // sharing) * sharing) != (index.ntotal + 1, index.d):
             shape = None if vectors is None else vectors.shape
             raise BundleError(f"{path} holds {index.ntotal} vectors of {index.d}, and the encoder gives {shape}")
         self._hold(index, vectors)
@@ -200,7 +215,7 @@ class IvfIndex:
         list_of[: len(self._list_of)] = self._list_of
         list_of[left] = -1
         if len(new):
-            list_of[new] = self._index.quantizer.assign(np.ascontiguousarray(vectors[new], np.float32), 1)[:, 0]
+            list_of[new] = self._index.quantizer.assign(_filled(vectors[new], self._index.d), 1)[:, 0]
         return list_of
 
     def _fetched(self, count: int) -> int:
@@ -217,14 +232,15 @@ class IvfIndex:
         self, query: np.ndarray, count: int, allowed: Allowed, inside: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the nearest lists that hold anything allowed give: as many of them as hold enough."""
-        near = np.where(inside > 0, query @ self._centres.T, -np.inf)
+        filled = _filled(query, self._index.d)
+        near = np.where(inside > 0, filled @ self._centres.T, -np.inf)
         order = np.argsort(-near, axis=1)
         held = np.cumsum(inside[order], axis=1)
         needed = min(_SCANNED * count, int(inside.sum()))
         probes = int(max((held < needed).sum(1).max() + 1, min(self.probes or 1, int((inside > 0).sum()))))
         lists = order[:, :probes]
         scores, items = file.search_lists(
-            *(self._index, query, self._fetched(count), lists, np.take_along_axis(near, lists, 1)),
+            *(self._index, filled, self._fetched(count), lists, np.take_along_axis(near, lists, 1)),
             only=file.among(allowed.bits),
         )
         return self._exactly(scores, items, query, count)
@@ -241,3 +257,9 @@ class IvfIndex:
             where = self._list_of[allowed.below(len(self._list_of))]
             allowed.kept[self] = np.bincount(where[where >= 0], minlength=self._index.nlist)
         return allowed.kept[self]
+
+
+def _filled(values: np.ndarray, dim: int) -> np.ndarray:
+    """`values` [N, D] with zeros behind them [N, dim], which leave every product as it is."""
+    spare = dim - values.shape[1]
+    return np.ascontiguousarray(np.pad(values, ((0, 0), (0, spare))) if spare else values, np.float32)

@@ -187,6 +187,27 @@ def test_as_many_lists_are_read_as_give_the_recall_asked_for(codes: str) -> None
     assert codes == "pq" or (index.probes or 0) < index.settings()["lists"] / 2
 
 
+def test_codes_that_four_dimensions_share_take_vectors_of_any_size(tmp_path: Path) -> None:
+    vectors, query = (np.random.default_rng(seed).normal(size=(601, 9)).astype(np.float32) for seed in (0, 1))
+    vectors[0], rows = 0, np.arange(1, 601)
+    index = IvfIndex(codes="pq", lists=6, probes=6, refine=60)
+    index.build(vectors)
+    assert index.search(query[:5], 7)[1].tolist() == expected(vectors, query[:5], 7, rows)
+
+    index.save(tmp_path / "index.faiss")
+    again = IvfIndex(codes="pq", lists=6, probes=6, refine=60)
+    again.load(tmp_path / "index.faiss", vectors)
+    half = Allowed(np.arange(601) % 2 == 1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ivf, "EXACT", 0)
+        assert again.search(query[:5], 7, half)[1].tolist() == expected(vectors, query[:5], 7, rows[::2])
+
+    moved = vectors.copy()
+    moved[3] = 9 * query[0]
+    renewed = again.renewed(moved, changed=np.array([3]), gone=np.array([4]))
+    assert renewed.search(query[:5], 7)[1].tolist() == expected(moved, query[:5], 7, rows[rows != 4])
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
