@@ -17,6 +17,7 @@ from recsys.registry import registered
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index import file
 from recsys.retrieval.index.exact import nearest_of, rescored
+from recsys.retrieval.index.lifted import flat, lifted, longest
 from recsys.retrieval.index.probes import enough
 
 EXACT = 10_000
@@ -91,7 +92,7 @@ class IvfIndex:
         self.codes, self.lists, self.probes = Codes(codes), lists, probes
         self.recall, self.refine, self.seed = recall, refine, seed
         self._index: Any = None
-        self._vectors = np.empty((0, 0), np.float32)
+        self._vectors, self._length = np.empty((0, 0), np.float32), 0.0
         self._centres = np.empty((0, 0), np.float32)
         self._list_of = np.empty(0, np.int32)
 
@@ -100,7 +101,7 @@ class IvfIndex:
         themselves where there are none)."""
         vectors = np.ascontiguousarray(vectors, np.float32)
         count, sharing = len(vectors) - 1, _SHARING[self.codes]
-        dim = -(-vectors.shape[1] // sharing) * sharing
+        dim = -(-(vectors.shape[1] + 1) // sharing) * sharing
         lists = min(self.lists or max(1, round(4 * count**0.5)), max(1, count))
         centres: Any = faiss.IndexFlatIP(dim)
         index = _MADE[self.codes](centres, dim, lists)
@@ -109,10 +110,11 @@ class IvfIndex:
         index.cp.spherical, index.cp.seed, index.cp.niter = True, self.seed + 1, _ROUNDS
         index.cp.min_points_per_centroid = 1
         sample = np.random.default_rng(self.seed).permutation(count)[: max(_TRAINED_ON * lists, 10_000)]
-        filled = _filled(vectors[1:], dim)
-        index.train(filled[np.sort(sample)])
-        index.add_with_ids(filled, np.arange(1, count + 1))
-        self._hold(index, vectors)
+        length = longest(vectors[1:])
+        rows = lifted(vectors[1:], dim, length=length)
+        index.train(rows[np.sort(sample)])
+        index.add_with_ids(rows, np.arange(1, count + 1))
+        self._hold(index, vectors, length)
         if self.probes is None:
             asked = vectors[1:][np.sort(sample[:200])] if queries is None or not len(queries) else queries[:500]
             self.probes = enough(self.search_with, np.ascontiguousarray(asked, np.float32), vectors, lists, self.recall)
@@ -149,8 +151,7 @@ class IvfIndex:
         """What reading `probes` lists finds for `query` [B, D], and `only` what is chosen; more lists where that is not
         enough."""
         fetched = min(self._fetched(count), self._index.ntotal)
-        filled = _filled(query, self._index.d)
-        scores, items = self._index.search(filled, fetched, params=file.reading(probes, only))
+        scores, items = self._index.search(flat(query, self._index.d), fetched, params=file.reading(probes, only))
         scores, items = self._exactly(scores, items, query, count)
         if (items[:, -1] == 0).any() and probes < self._index.nlist:
             return self.search_with(min(4 * probes, self._index.nlist), query, count, only)
@@ -165,9 +166,9 @@ class IvfIndex:
             index.remove_ids(faiss.IDSelectorBatch(left))
         new = np.setdiff1d(changed, gone).astype(np.int64)
         if len(new):
-            index.add_with_ids(_filled(vectors[new], index.d), new)
+            index.add_with_ids(lifted(vectors[new], index.d, length=self._length), new)
         other = IvfIndex(**self.settings())
-        other._hold(index, vectors, self._moved(vectors, new, left))
+        other._hold(index, vectors, self._length, self._moved(vectors, new, left))
         return other
 
     def nbytes(self) -> int:
@@ -193,15 +194,16 @@ class IvfIndex:
     def load(self, path: Path, vectors: np.ndarray | None = None) -> None:
         """Read what `save` wrote; `vectors` [V, D] are those that it was built of."""
         index = file.read(path, faiss.IndexIVF, "inverted lists for inner products")
-        sharing = _SHARING[self.codes]
-        if vectors is None or (len(vectors), -(-vectors.shape[1] // sharing) * sharing) != (index.ntotal + 1, index.d):
+        size = (0, 0) if vectors is None else vectors.shape
+        if vectors is None or size[0] != index.ntotal + 1 or not 0 <= index.d - size[1] <= _SHARING[self.codes]:
             shape = None if vectors is None else vectors.shape
-            raise BundleError(f"{path} holds {index.ntotal} vectors of {index.d}, and the encoder gives {shape}")
-        self._hold(index, vectors)
+            raise BundleError(f"{path} holds {index.ntotal} vectors lifted to {index.d}, and the encoder gives {shape}")
+        self._hold(index, vectors, longest(vectors[1:]))
 
-    def _hold(self, index: Any, vectors: np.ndarray, list_of: np.ndarray | None = None) -> None:
-        """`list_of` [V] says which list each item lies in, -1 where in none; read from the lists if None."""
-        self._index, self._vectors = index, np.ascontiguousarray(vectors, np.float32)
+    def _hold(self, index: Any, vectors: np.ndarray, length: float, list_of: np.ndarray | None = None) -> None:
+        """`length` is what items were lifted to; `list_of` [V] says which list each item lies in, -1 where in none, and
+        is read from the lists if None."""
+        self._index, self._vectors, self._length = index, np.ascontiguousarray(vectors, np.float32), length
         self._centres = index.quantizer.reconstruct_n(0, index.nlist)
         if list_of is None:
             list_of = np.full(len(vectors), -1, np.int32)
@@ -215,7 +217,8 @@ class IvfIndex:
         list_of[: len(self._list_of)] = self._list_of
         list_of[left] = -1
         if len(new):
-            list_of[new] = self._index.quantizer.assign(_filled(vectors[new], self._index.d), 1)[:, 0]
+            rows = lifted(vectors[new], self._index.d, length=self._length)
+            list_of[new] = self._index.quantizer.assign(rows, 1)[:, 0]
         return list_of
 
     def _fetched(self, count: int) -> int:
@@ -232,15 +235,15 @@ class IvfIndex:
         self, query: np.ndarray, count: int, allowed: Allowed, inside: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the nearest lists that hold anything allowed give: as many of them as hold enough."""
-        filled = _filled(query, self._index.d)
-        near = np.where(inside > 0, filled @ self._centres.T, -np.inf)
+        asked = flat(query, self._index.d)
+        near = np.where(inside > 0, asked @ self._centres.T, -np.inf)
         order = np.argsort(-near, axis=1)
         held = np.cumsum(inside[order], axis=1)
         needed = min(_SCANNED * count, int(inside.sum()))
         probes = int(max((held < needed).sum(1).max() + 1, min(self.probes or 1, int((inside > 0).sum()))))
         lists = order[:, :probes]
         scores, items = file.search_lists(
-            *(self._index, filled, self._fetched(count), lists, np.take_along_axis(near, lists, 1)),
+            *(self._index, asked, self._fetched(count), lists, np.take_along_axis(near, lists, 1)),
             only=file.among(allowed.bits),
         )
         return self._exactly(scores, items, query, count)
@@ -257,9 +260,3 @@ class IvfIndex:
             where = self._list_of[allowed.below(len(self._list_of))]
             allowed.kept[self] = np.bincount(where[where >= 0], minlength=self._index.nlist)
         return allowed.kept[self]
-
-
-def _filled(values: np.ndarray, dim: int) -> np.ndarray:
-    """`values` [N, D] with zeros behind them [N, dim], which leave every product as it is."""
-    spare = dim - values.shape[1]
-    return np.ascontiguousarray(np.pad(values, ((0, 0), (0, spare))) if spare else values, np.float32)

@@ -17,6 +17,7 @@ from recsys.retrieval.index import ivf
 from recsys.retrieval.index.flat import FlatIndex
 from recsys.retrieval.index.hnsw import HnswIndex
 from recsys.retrieval.index.ivf import IvfIndex
+from recsys.retrieval.index.probes import exact_first, recall_of
 
 DIM = 8
 MADE: dict[str, Callable[[], Index]] = {
@@ -168,7 +169,7 @@ def test_vectors_that_are_not_those_of_the_index_are_refused(tmp_path: Path) -> 
     index.build(drawn(30))
     index.save(tmp_path / "index.faiss")
     for vectors in (None, drawn(29)):
-        with pytest.raises(BundleError, match="holds 30 vectors of 8, and the encoder gives"):
+        with pytest.raises(BundleError, match="holds 30 vectors lifted to 9, and the encoder gives"):
             IvfIndex().load(tmp_path / "index.faiss", vectors)
 
 
@@ -185,6 +186,34 @@ def test_as_many_lists_are_read_as_give_the_recall_asked_for(codes: str) -> None
     recall = np.mean([len(set(a) & set(b)) / 100 for a, b in zip(found.tolist(), exact.tolist(), strict=True)])
     assert recall >= 0.95
     assert codes == "pq" or (index.probes or 0) < index.settings()["lists"] / 2
+
+
+@pytest.mark.parametrize("make", [lambda: IvfIndex(lists=40, probes=12), lambda: HnswIndex(breadth=200)])
+def test_where_popularity_makes_some_items_much_longer_little_has_to_be_read(make: Callable[[], Index]) -> None:
+    rng = np.random.default_rng(0)
+    likes, popularity = rng.normal(size=(4_001, 8)) / 3, rng.exponential(size=(4_001, 1)) - 1
+    vectors = np.concatenate([likes, popularity], axis=1).astype(np.float32)
+    queries = np.concatenate([2 * rng.normal(size=(60, 8)), np.ones((60, 1))], axis=1).astype(np.float32)
+    index = make()
+    index.build(vectors)
+    assert recall_of(index.search(queries, 100)[1], exact_first(vectors, queries)) >= 0.9
+
+
+def test_files_from_before_items_were_lifted_are_read(tmp_path: Path) -> None:
+    vectors, query = drawn(300), drawn(3, 1)[1:]
+    lists = faiss.index_factory(DIM, "IVF6,Flat", faiss.METRIC_INNER_PRODUCT)
+    graph = faiss.IndexHNSWFlat(DIM, 16, faiss.METRIC_INNER_PRODUCT)
+    for name, old in (("lists", lists), ("graph", graph)):
+        old.train(vectors[1:])
+        old.add_with_ids(vectors[1:], np.arange(1, 301)) if name == "lists" else old.add(vectors[1:])
+        faiss.write_index(old, str(tmp_path / name))
+    for name, index in (("lists", IvfIndex(codes="flat", probes=6)), ("graph", HnswIndex(breadth=400))):
+        index.load(tmp_path / name, vectors)
+        assert index.search(query, 9)[1].tolist() == expected(vectors, query, 9, np.arange(1, 301))
+        moved = vectors.copy()
+        moved[5] = 9 * query[0]
+        renewed = index.renewed(moved, changed=np.array([5]), gone=np.array([], np.int64))
+        assert renewed.search(query, 9)[1].tolist() == expected(moved, query, 9, np.arange(1, 301))
 
 
 def test_codes_that_four_dimensions_share_take_vectors_of_any_size(tmp_path: Path) -> None:
