@@ -169,7 +169,7 @@ def test_vectors_that_are_not_those_of_the_index_are_refused(tmp_path: Path) -> 
     index.build(drawn(30))
     index.save(tmp_path / "index.faiss")
     for vectors in (None, drawn(29)):
-        with pytest.raises(BundleError, match="holds 30 vectors lifted to 9, and the encoder gives"):
+        with pytest.raises(BundleError, match="holds 30 vectors lifted to 16, and the encoder gives"):
             IvfIndex().load(tmp_path / "index.faiss", vectors)
 
 
