@@ -130,7 +130,7 @@ class Walk:
         given = self.vectors.shape[1]
         low[:given], high[:given] = self.vectors[1:].min(0, initial=0), self.vectors[1:].max(0, initial=0)
         high[given], apart[:given], apart[given] = self._length, self._tolerance, _SAME * self._length
-        within = ((least >= low - apart) & (most <= high + apart)).all()
+        within = ((low - apart <= least) & (least <= most) & (most <= high + apart)).all()
         self.insist(within, "its codes span more than the vectors of weights.safetensors")
 
     def insist_filled(self, rows: np.ndarray) -> None:

@@ -219,6 +219,21 @@ def test_an_index_that_keeps_other_vectors_than_the_encoder_gives_is_refused(kin
         MADE[kind]().load(tmp_path / "index.faiss", vectors)
 
 
+@pytest.mark.parametrize(("number", "to"), [(0, -9.0), (DIM, -1.0), (16, 9.0), (16, -9.0), (15, 1.0), (31, 1.0)])
+def test_codes_that_span_more_than_the_vectors_are_refused(number: int, to: float, tmp_path: Path) -> None:
+    vectors = drawn(30)
+    index = IvfIndex(codes="sq8", lists=2, probes=2)
+    index.build(vectors)
+    index.save(tmp_path / "index.faiss")
+    content = (tmp_path / "index.faiss").read_bytes()
+    spans = faiss.vector_to_array(index.made.sq.trained)
+    assert len(spans) == 2 * 16
+    at = content.index(spans.tobytes()) + 4 * number
+    (tmp_path / "index.faiss").write_bytes(content[:at] + struct.pack("<f", to) + content[at + 4 :])
+    with pytest.raises(BundleError, match="its codes span more than the vectors"):
+        IvfIndex(codes="sq8").load(tmp_path / "index.faiss", vectors)
+
+
 def test_lists_without_the_vectors_they_were_built_of_are_refused(tmp_path: Path) -> None:
     index = IvfIndex(lists=2, probes=1)
     index.build(drawn(30))
