@@ -18,7 +18,7 @@ from recsys.errors import BundleError, ConfigError
 from recsys.protocols import Index
 from recsys.registry import construct, described
 from recsys.retrieval.allowed import Allowed
-from recsys.retrieval.index import cagra, gpu
+from recsys.retrieval.index import cagra, file, gpu
 from recsys.retrieval.index.cagra import CagraIndex, as_cagra, as_hnsw
 from recsys.retrieval.index.flat import FlatIndex
 from recsys.retrieval.index.gpu import Copy, OnGpu
@@ -197,6 +197,17 @@ def test_a_gpu_is_asked_by_one_at_a_time_and_only_for_what_it_can_do(tmp_path: P
     for count, allowed in ((2_500, None), (5, Allowed(np.arange(3_001) % 3 == 1))):
         assert (index.search(np.ones((1, DIM), np.float32), count, allowed)[1] > 0).all()
     assert asked.times == 8
+
+
+def test_a_copy_of_lifted_items_is_asked_with_queries_that_are_as_long() -> None:
+    vectors, query = drawn(300), drawn(3, 7)[1:]
+    lists, graph = IvfIndex(codes="flat", lists=6, probes=6), HnswIndex(links=16, breadth=400)
+    lists.build(vectors)
+    graph.build(vectors)
+    of_lists = Copy(lists.made, np.arange(lists.size), params=lambda count: file.reading(6))
+    of_graph = Copy(graph.made, graph.items, params=lambda count: file.walking(400))
+    for copy in (of_lists, of_graph):
+        assert copy.search(query, 9).tolist() == expected(vectors, query, 9, np.arange(1, 301))
 
 
 def test_a_graph_in_cagra_s_form_becomes_a_plain_one_and_back_and_finds_the_same(tmp_path: Path) -> None:
