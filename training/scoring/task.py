@@ -7,6 +7,7 @@ answers do not depend on the engine.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from recsys.sequence.question import remembered
 from recsys.state import Context, History, ShopperState
 from training.scoring.answers_file import Scored, write_part
 from training.scoring.shoppers import read_asked
+from training.scoring.stock import read_in_hand, stocked
 
 _BATCH = 64
 _loading = Lock()
@@ -35,6 +37,7 @@ class Asking:
     Attributes:
         bundle: the release that answers.
         histories: what `gather` wrote.
+        stock: the folder of what is on offer at the instant, as `Stock.write` wrote it.
         at: the instant of the question, microseconds UTC; what happened then or later is not known.
         count: how many items.
         exclude_seen: items that the shopper acted on before are left out.
@@ -48,6 +51,7 @@ class Asking:
 
     bundle: Path
     histories: Path
+    stock: Path
     at: int
     count: int
     exclude_seen: bool
@@ -76,7 +80,7 @@ def score(task: ScoreTask) -> Scored:
     if task.part.exists():
         return Scored.of(task.part)
     asking = task.asking
-    recommender = released(asking.bundle)
+    recommender, in_hand = _on_offer(asking.bundle, asking.stock)
     wanted = None if asking.wanted is None else parse(json.loads(asking.wanted))
     histories = _histories(asking.histories)
     told = [
@@ -84,6 +88,7 @@ def score(task: ScoreTask) -> Scored:
         for shopper, first, last in read_asked(task.asked, task.begin, task.end)
         if (state := _state(recommender, histories.sequences(first, last), asking, wanted)) is not None
     ]
+    told = [(shopper, state.excluding(in_hand.get(shopper, ()))) for shopper, state in told]
     shoppers, states = [shopper for shopper, _ in told], [state for _, state in told]
     slates = [
         slate
@@ -107,7 +112,20 @@ def released(bundle: Path) -> Recommender:
 @lru_cache(maxsize=1)
 def _recommender(bundle: Path) -> Recommender:
     # One thread, because tasks run beside each other; and sums come out the same everywhere.
-    return Recommender.load(bundle, threads=1).on_offer()
+    return Recommender.load(bundle, threads=1)
+
+
+def _on_offer(bundle: Path, stock: Path) -> tuple[Recommender, Mapping[str, frozenset[int]]]:
+    with _loading:
+        return _stocked(bundle, stock)
+
+
+@lru_cache(maxsize=1)
+def _stocked(bundle: Path, stock: Path) -> tuple[Recommender, Mapping[str, frozenset[int]]]:
+    """The recommender with what is on offer, and the later items that each shopper has in hand."""
+    live = stocked(_recommender(bundle), stock)
+    index_of = (live.offer or live.catalogue).index_of
+    return live, {shopper: frozenset(map(index_of, items)) for shopper, items in read_in_hand(stock).items()}
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from recsys.retrieval.index.flat import FlatIndex
 from recsys.retrieval.index.hnsw import HnswIndex
 from recsys.retrieval.index.ivf import Codes, IvfIndex
 from recsys.retrieval.index.norm_ranged import NormRangedIndex
-from recsys.retrieval.index.probes import K, exact_first, recall_of
+from recsys.retrieval.index.probes import K, asked_alone, exact_first, recall_of
 
 _SMALL = 20_000
 """Up to so many items exact search is fast enough, and right."""
@@ -144,18 +144,13 @@ class AutoIndex:
 
 
 def _measured(index: Index, vectors: np.ndarray, queries: np.ndarray, exact: np.ndarray, build_s: float) -> Measured:
-    index.search(queries[:1], exact.shape[1])
-    took, rows = [], []
-    for query in queries:
-        began = time.perf_counter()
-        rows.append(index.search(query[None], exact.shape[1])[1][0])
-        took.append(time.perf_counter() - began)
+    found, took_ms = asked_alone(index, queries, exact.shape[1])
     settings = ", ".join(f"{name} {value}" for name, value in index.settings().items() if value is not None)
     return Measured(
         index=f"{path_of(type(index)).rpartition('.')[2]}({settings})",
-        recall=round(recall_of(np.stack(rows), exact), 4),
-        p50_ms=round(float(np.percentile(took, 50)) * 1e3, 4),
-        p99_ms=round(float(np.percentile(took, 99)) * 1e3, 4),
+        recall=round(recall_of(found, exact), 4),
+        p50_ms=round(float(np.percentile(took_ms, 50)), 4),
+        p99_ms=round(float(np.percentile(took_ms, 99)), 4),
         mib=round((index.nbytes() + vectors.nbytes) / _MIB, 1),
         build_s=round(build_s, 2),
     )

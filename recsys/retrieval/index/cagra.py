@@ -13,6 +13,7 @@ from recsys.errors import ConfigError
 from recsys.registry import registered
 from recsys.retrieval.index.gpu import Copy, OnGpu, insist_gpu
 from recsys.retrieval.index.hnsw import HnswIndex
+from recsys.retrieval.index.lifted import lifted, longest, width
 
 _faiss: Any = faiss
 _STEP = 32
@@ -92,8 +93,9 @@ class CagraIndex(OnGpu[HnswIndex]):
                 "take index=gpu_flat, or fewer index.candidates and index.links"
             )
         resources = _faiss.StandardGpuResources()
-        index = _faiss.GpuIndexCagra(resources, vectors.shape[1], faiss.METRIC_INNER_PRODUCT, self._config())
-        index.train(np.ascontiguousarray(vectors[items]))
+        rows = lifted(vectors[items], width(vectors.shape[1]), length=longest(vectors[items]))
+        index = _faiss.GpuIndexCagra(resources, rows.shape[1], faiss.METRIC_INNER_PRODUCT, self._config())
+        index.train(rows)
         graph = _faiss.IndexHNSWCagra()
         index.copyTo(graph)
         self.cpu.take(as_hnsw(graph), vectors, items)

@@ -20,6 +20,7 @@ from recsys.errors import ConfigError
 from recsys.protocols import Index
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index.exact import NOWHERE, rescored
+from recsys.retrieval.index.lifted import flat
 
 REMEDY = (
     "pip install 'attune-recsys[gpu-index]' && pip uninstall -y faiss-cpu && "
@@ -81,7 +82,7 @@ class Copy:
     def search(self, query: np.ndarray, count: int) -> np.ndarray:
         """The items [B, `count`] nearest to each `query` [B, D]; 0 where there are no more."""
         with self._one_at_a_time:
-            _, ids = self._index.search(query, count, params=self._params(count))
+            _, ids = self._index.search(flat(query, self._index.d), count, params=self._params(count))
         return np.where(ids >= 0, self._items[ids], NOWHERE)
 
 

@@ -15,8 +15,11 @@ from recsys.registry import registered
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index import file, layout
 from recsys.retrieval.index.exact import nearest_of
-from recsys.retrieval.index.probes import enough
+from recsys.retrieval.index.lifted import flat, lifted, longest, width
+from recsys.retrieval.index.probes import K, enough
 
+_SHARE_WORTH_IT = 10
+"""A walk that keeps more than this part of the items takes longer than comparing all."""
 _FEW = 0.1
 """Below this share of the catalogue, allowed items are compared one by one: the graph would be walked in vain."""
 
@@ -51,7 +54,7 @@ class HnswIndex:
         self.find_breadth(queries)
 
     def take(self, index: Any, vectors: np.ndarray, items: np.ndarray) -> None:
-        """Take over FAISS's graph `index`, made elsewhere; its row r is `items[r]` [N], of `vectors` [V, D]."""
+        """Take over FAISS's graph `index`, made elsewhere; its row r is `items[r]` [N], lifted, of `vectors` [V, D]."""
         self._index, self._vectors, self._items = index, vectors, items
 
     def find_breadth(self, queries: np.ndarray | None) -> None:
@@ -59,7 +62,7 @@ class HnswIndex:
         if self.breadth is None:
             vectors = self._vectors
             asked = vectors[1:201] if queries is None or not len(queries) else queries[:500]
-            most = max(1, len(self._items))
+            most = max(K, len(self._items) // _SHARE_WORTH_IT)
             self.breadth = enough(self._walked, np.ascontiguousarray(asked, np.float32), vectors, most, self.recall)
 
     def __len__(self) -> int:
@@ -78,7 +81,7 @@ class HnswIndex:
             scores, rows = nearest_of(self._vectors, self._items[inside], query, count)
             return scores, rows
         breadth = int(max(min(self.breadth or 1, index.ntotal), count) / share)
-        scores, rows = index.search(query, count, params=file.walking(breadth, file.chosen(here)))
+        scores, rows = index.search(flat(query, index.d), count, params=file.walking(breadth, file.chosen(here)))
         items = np.where(rows >= 0, self._items[rows], 0)
         short = np.flatnonzero((rows < 0).any(1))
         if len(short):
@@ -127,13 +130,15 @@ class HnswIndex:
         self._vectors = np.ascontiguousarray(vectors, np.float32) if vectors is not None else self._vectors
 
     def _add(self, vectors: np.ndarray, items: np.ndarray) -> None:
-        index = faiss.IndexHNSWFlat(vectors.shape[1], self.links, faiss.METRIC_INNER_PRODUCT)
+        rows = lifted(vectors[items], width(vectors.shape[1]), length=longest(vectors[items]))
+        index = faiss.IndexHNSWFlat(rows.shape[1], self.links, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = self.build_breadth
-        index.add(np.ascontiguousarray(vectors[items]))
+        index.add(rows)
         self.take(index, vectors, items)
 
     def _walked(self, breadth: int, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        scores, rows = self._index.search(query, count, params=file.walking(max(breadth, count)))
+        asked = flat(query, self._index.d)
+        scores, rows = self._index.search(asked, count, params=file.walking(max(breadth, count)))
         items = np.where(rows >= 0, self._items[rows], 0)
         short = np.flatnonzero((rows < 0).any(1))  # the graph does not reach everything
         if len(short):

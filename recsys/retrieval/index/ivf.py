@@ -17,6 +17,7 @@ from recsys.registry import registered
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index import file, layout
 from recsys.retrieval.index.exact import nearest_of, rescored
+from recsys.retrieval.index.lifted import flat, lifted, longest, width
 from recsys.retrieval.index.probes import enough
 
 EXACT = 10_000
@@ -28,6 +29,8 @@ _SCANNED = 60
 _TRAINED_ON = 40
 """Vectors for each list from which the lists' centres are learnt."""
 _LEAST_FOR_PQ = 256
+_ROUNDS = 12
+"""Of k-means: what more of them would gain, exact comparison makes up for."""
 
 
 class Codes(StrEnum):
@@ -38,15 +41,21 @@ class Codes(StrEnum):
     PQ = "pq"
 
 
+def _by_parts(index: Any) -> Any:
+    index.pq.cp.niter = _ROUNDS
+    return index
+
+
 _MADE: dict[Codes, Callable[[Any, int, int], Any]] = {
     Codes.FLAT: lambda centres, dim, lists: faiss.IndexIVFFlat(centres, dim, lists, faiss.METRIC_INNER_PRODUCT),
     Codes.SQ8: lambda centres, dim, lists: faiss.IndexIVFScalarQuantizer(
         centres, dim, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
     ),
-    Codes.PQ: lambda centres, dim, lists: faiss.IndexIVFPQ(
-        centres, dim, lists, dim // layout.PQ_STEP, 8, faiss.METRIC_INNER_PRODUCT
+    Codes.PQ: lambda centres, dim, lists: _by_parts(
+        faiss.IndexIVFPQ(centres, dim, lists, dim // layout.PRODUCT_STEP, 8, faiss.METRIC_INNER_PRODUCT)
     ),
 }
+_STEPS = {Codes.FLAT: 1, Codes.SQ8: layout.BYTES_STEP, Codes.PQ: layout.PRODUCT_STEP}
 _LAID_OUT = {Codes.FLAT: layout.lists_of_vectors, Codes.SQ8: layout.lists_of_bytes, Codes.PQ: layout.lists_of_products}
 
 
@@ -55,7 +64,7 @@ class IvfIndex:
     """Inverted lists with exact comparison of what they find.
 
     Args:
-        codes: `flat` (4 bytes a dimension), `sq8` (1 byte) or `pq` (a byte for four dimensions).
+        codes: `flat` (4 bytes a dimension), `sq8` (1 byte; in sixteens) or `pq` (a byte for four dimensions).
         lists: how many; by default 4 times the root of the catalogue's size.
         probes: how many are read for a query; by default as few as give `recall` on the queries that `build` is shown.
         recall: share of the exact first hundred that shall be found.
@@ -82,7 +91,7 @@ class IvfIndex:
         self.codes, self.lists, self.probes = Codes(codes), lists, probes
         self.recall, self.refine, self.seed = recall, refine, seed
         self._index: Any = None
-        self._vectors = np.empty((0, 0), np.float32)
+        self._vectors, self._length = np.empty((0, 0), np.float32), 0.0
         self._centres = np.empty((0, 0), np.float32)
         self._list_of = np.empty(0, np.int32)
 
@@ -90,7 +99,7 @@ class IvfIndex:
         """Index `vectors` [V, D] float32, row 0 left out; `queries` [Q, D] like those to come decide the probes (items
         themselves where there are none)."""
         vectors = np.ascontiguousarray(vectors, np.float32)
-        count, dim = len(vectors) - 1, self._width(vectors.shape[1])
+        count, dim = len(vectors) - 1, width(vectors.shape[1], _STEPS[self.codes])
         if self.codes is Codes.PQ and count < _LEAST_FOR_PQ:
             raise ConfigError(
                 f"index.codes=pq learns from {_LEAST_FOR_PQ} items or more, not {count}; take flat or sq8"
@@ -100,12 +109,14 @@ class IvfIndex:
         index = _MADE[self.codes](centres, dim, lists)
         index.own_fields = True
         centres.this.disown()
-        index.cp.spherical, index.cp.seed, index.cp.niter = True, self.seed + 1, 12
+        index.cp.spherical, index.cp.seed, index.cp.niter = True, self.seed + 1, _ROUNDS
         index.cp.min_points_per_centroid = 1
         sample = np.random.default_rng(self.seed).permutation(count)[: max(_TRAINED_ON * lists, 10_000)]
-        index.train(_wide(vectors[1:][np.sort(sample)], dim))
-        index.add_with_ids(_wide(vectors[1:], dim), np.arange(1, count + 1))
-        self._hold(index, vectors)
+        length = longest(vectors[1:])
+        rows = lifted(vectors[1:], dim, length=length)
+        index.train(rows[np.sort(sample)])
+        index.add_with_ids(rows, np.arange(1, count + 1))
+        self._hold(index, vectors, length)
         if self.probes is None:
             asked = vectors[1:][np.sort(sample[:200])] if queries is None or not len(queries) else queries[:500]
             self.probes = enough(self.search_with, np.ascontiguousarray(asked, np.float32), vectors, lists, self.recall)
@@ -142,7 +153,7 @@ class IvfIndex:
         """What reading `probes` lists finds for `query` [B, D], and `only` what is chosen; more lists where that is not
         enough."""
         fetched, probes = min(self._fetched(count), self._index.ntotal), min(probes, self._index.nlist)
-        scores, items = self._index.search(_wide(query, self._index.d), fetched, params=file.reading(probes, only))
+        scores, items = self._index.search(flat(query, self._index.d), fetched, params=file.reading(probes, only))
         scores, items = self._exactly(scores, items, query, count)
         if (items[:, -1] == 0).any() and probes < self._index.nlist:
             return self.search_with(min(4 * probes, self._index.nlist), query, count, only)
@@ -157,9 +168,9 @@ class IvfIndex:
             index.remove_ids(faiss.IDSelectorBatch(left))
         new = np.setdiff1d(changed, gone).astype(np.int64)
         if len(new):
-            index.add_with_ids(_wide(vectors[new], index.d), new)
+            index.add_with_ids(lifted(vectors[new], index.d, length=self._length), new)
         other = IvfIndex(**self.settings())
-        other._hold(index, vectors, self._moved(vectors, new, left))
+        other._hold(index, vectors, self._length, self._moved(vectors, new, left))
         return other
 
     @property
@@ -196,12 +207,13 @@ class IvfIndex:
         """Read what `save` wrote; `vectors` [V, D] are those that it was built of."""
         if vectors is None:
             raise BundleError(f"{path} can only be read with the vectors that it was built of")
-        self._hold(file.read(path, _LAID_OUT[self.codes], vectors), vectors)
+        self._hold(file.read(path, _LAID_OUT[self.codes], vectors), vectors, longest(vectors[1:]))
 
-    def _hold(self, index: Any, vectors: np.ndarray, list_of: np.ndarray | None = None) -> None:
-        """`list_of` [V] says which list each item lies in, -1 where in none; read from the lists if None."""
-        self._index, self._vectors = index, np.ascontiguousarray(vectors, np.float32)
-        self._centres = index.quantizer.reconstruct_n(0, index.nlist)[:, : vectors.shape[1]]
+    def _hold(self, index: Any, vectors: np.ndarray, length: float, list_of: np.ndarray | None = None) -> None:
+        """`length` is what items were lifted to; `list_of` [V] says which list each item lies in, -1 where in none, and
+        is read from the lists if None."""
+        self._index, self._vectors, self._length = index, np.ascontiguousarray(vectors, np.float32), length
+        self._centres = index.quantizer.reconstruct_n(0, index.nlist)
         if list_of is None:
             list_of = np.full(len(vectors), -1, np.int32)
             for number in range(index.nlist):
@@ -214,12 +226,9 @@ class IvfIndex:
         list_of[: len(self._list_of)] = self._list_of
         list_of[left] = -1
         if len(new):
-            list_of[new] = self._index.quantizer.assign(_wide(vectors[new], self._index.d), 1)[:, 0]
+            rows = lifted(vectors[new], self._index.d, length=self._length)
+            list_of[new] = self._index.quantizer.assign(rows, 1)[:, 0]
         return list_of
-
-    def _width(self, dim: int) -> int:
-        """How many dimensions the lists have for vectors of `dim`: product codes need whole parts."""
-        return -(-dim // layout.PQ_STEP) * layout.PQ_STEP if self.codes is Codes.PQ else dim
 
     def _fetched(self, count: int) -> int:
         return count if self.codes is Codes.FLAT else self.refine * count
@@ -235,7 +244,8 @@ class IvfIndex:
         self, query: np.ndarray, count: int, allowed: Allowed, inside: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the nearest lists that hold anything allowed give: as many of them as hold enough."""
-        near = np.where(inside > 0, query @ self._centres.T, -np.inf)
+        asked = flat(query, self._index.d)
+        near = np.where(inside > 0, asked @ self._centres.T, -np.inf)
         order = np.argsort(-near, axis=1)
         held = np.cumsum(inside[order], axis=1)
         needed = min(_SCANNED * count, int(inside.sum()))
@@ -243,7 +253,7 @@ class IvfIndex:
         lists = order[:, :probes]
         fetched = min(self._fetched(count), self._index.ntotal)
         scores, items = file.search_lists(
-            *(self._index, _wide(query, self._index.d), fetched, lists, np.take_along_axis(near, lists, 1)),
+            *(self._index, asked, fetched, lists, np.take_along_axis(near, lists, 1)),
             only=file.among(allowed.bits),
         )
         return self._exactly(scores, items, query, count)
@@ -260,9 +270,3 @@ class IvfIndex:
             where = self._list_of[allowed.below(len(self._list_of))]
             allowed.kept[self] = np.bincount(where[where >= 0], minlength=self._index.nlist)
         return allowed.kept[self]
-
-
-def _wide(vectors: np.ndarray, dim: int) -> np.ndarray:
-    """The vectors [N, D] with zeros behind, [N, `dim`], as FAISS takes them; what they are worth to a query stays."""
-    missing = dim - vectors.shape[1]
-    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors, np.float32)

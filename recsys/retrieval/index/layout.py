@@ -2,8 +2,9 @@
 
 FAISS takes a file at its word: a damaged length asks for any amount of memory, and a damaged link or id sends a later
 search beyond what there is. So every length has to fit the file, every link and id what it points into, and the vectors
-those of the encoder; the file has to end where the last of them does. The layouts are those that FAISS writes for the
-kinds of index that Attune makes (faiss/impl/index_write.cpp, https://github.com/facebookresearch/faiss).
+those of the encoder, lifted (`lifted.py`) where a graph or lists hold them; the file has to end where the last of them
+does. The layouts are those that FAISS writes for the kinds of index that Attune makes (faiss/impl/index_write.cpp,
+https://github.com/facebookresearch/faiss).
 """
 
 import struct
@@ -14,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from recsys.errors import BundleError
+from recsys.retrieval.index.lifted import longest, width
 
 Layout = Callable[["Walk"], None]
 """Walks one kind of index, and raises BundleError where it does not hold what it must."""
 
-PQ_STEP = 4
+PRODUCT_STEP = 4
 """Dimensions for which a product code has a byte; vectors are filled up with zeros to a multiple of it."""
+BYTES_STEP = 16
+"""The same for codes of a byte a dimension: FAISS reads those that fill no whole registers five times as slowly."""
 _INNER_PRODUCT = 0
 _NO_DIRECT_MAP = 0
 _ONE_BYTE_EACH = 0
@@ -54,9 +58,10 @@ class Walk:
         except OSError as error:
             raise BundleError(f"{path} cannot be read ({error.strerror}); fetch the bundle again") from error
         self.vectors = vectors
-        self._tolerance = (
-            0.0 if vectors is None else _SAME * float(max(vectors.max(initial=0), -vectors.min(initial=0)))
-        )
+        self._tolerance = self._length = 0.0
+        if vectors is not None:
+            self._tolerance = _SAME * float(max(vectors.max(initial=0), -vectors.min(initial=0)))
+            self._length = longest(vectors[1:])
 
     def insist(self, holds: bool | np.bool_, words: str) -> None:
         """Refuse the file where something does not hold."""
@@ -74,15 +79,18 @@ class Walk:
         self.insist(dim > 0 and items >= 0, f"it says that it holds {items} vectors of {dim}")
         return items, dim
 
-    def begin_as_built(self, magic: bytes, step: int = 1) -> tuple[int, int]:
-        """The same of a whole index, which has to hold as many items as there are vectors, filled up to whole steps."""
+    def begin_as_built(self, magic: bytes, step: int = 0) -> tuple[int, int]:
+        """The same of a whole index, which has to hold as many items as there are vectors: these as they are, or with a
+        `step` lifted and filled up to whole steps."""
         items, dim = self.begin(magic)
         if self.vectors is not None:
             rows, given = self.vectors.shape
-            if (items + 1, dim) != (rows, -(-given // step) * step):
+            held = width(given, step) if step else given
+            if (items + 1, dim) != (rows, held):
+                how = f", lifted {held}" if step else ""
                 raise BundleError(
-                    f"{self._path} holds {items} vectors of {dim}, and the encoder gives {rows - 1} of {given}; "
-                    "fetch the bundle again"
+                    f"{self._path} holds {items} vectors of {dim}, and the encoder gives {rows - 1} of {given}{how}; "
+                    "fetch the bundle again, or train again"
                 )
         return items, dim
 
@@ -100,17 +108,41 @@ class Walk:
         return self.array(kind, int(self.plain("<Q")[0]))
 
     def insist_same(self, rows: np.ndarray, items: np.ndarray) -> None:
-        """Refuse `rows` [N, D] that are not the vectors of `items` [N]."""
+        """Refuse `rows` [N, D] that are not the vectors of `items` [N], or [N, D + 1] that are not these lifted."""
         if self.vectors is None:
             return
         for start in range(0, len(rows), _ROWS):
+            held, given = rows[start : start + _ROWS], self.vectors[items[start : start + _ROWS]]
             with np.errstate(all="ignore"):
-                apart = np.abs(rows[start : start + _ROWS] - self.vectors[items[start : start + _ROWS]])
-            self.insist((apart <= self._tolerance).all(), "its vectors are not those of weights.safetensors")
+                same = (np.abs(held[:, : given.shape[1]] - given) <= self._tolerance).all()
+                same = same and self._lifts(held[:, given.shape[1] :], given)
+            self.insist(same, "its vectors are not those of weights.safetensors")
 
     def end(self) -> None:
         """Refuse a file that goes on."""
         self.insist(self._at == self._size, f"{self._size - self._at} bytes follow its end")
+
+    def insist_within(self, least: np.ndarray, most: np.ndarray) -> None:
+        """Refuse a span [D] that goes beyond that of the lifted vectors, or is any where zeros fill them up."""
+        if self.vectors is None:
+            return
+        low, high, apart = np.zeros((3, len(least)))
+        given = self.vectors.shape[1]
+        low[:given], high[:given] = self.vectors[1:].min(0, initial=0), self.vectors[1:].max(0, initial=0)
+        high[given], apart[:given], apart[given] = self._length, self._tolerance, _SAME * self._length
+        within = ((low - apart <= least) & (least <= most) & (most <= high + apart)).all()
+        self.insist(within, "its codes span more than the vectors of weights.safetensors")
+
+    def insist_filled(self, rows: np.ndarray) -> None:
+        """Refuse `rows` [N, dim] that are not zeros where lifted vectors are filled up."""
+        filled = self.vectors is None or not rows[:, self.vectors.shape[1] + 1 :].any()
+        self.insist(filled, "its lists are of longer vectors than those of weights.safetensors")
+
+    def _lifts(self, added: np.ndarray, given: np.ndarray) -> bool:
+        """Whether what was `added` [N, 1 or 0] is what those `given` [N, D] lack in length. Squares are compared:
+        another machine's rounding moves the root of next to nothing by much more than its square."""
+        lacking = np.maximum(self._length**2 - np.einsum("nd,nd->n", given, given), 0)[:, np.newaxis]
+        return bool(((added >= 0) & (np.abs(added**2 - lacking) <= _SAME * self._length**2)).all())
 
     def _take(self, size: int) -> np.ndarray:
         self.insist(0 <= size <= self._size - self._at, f"{size} bytes are missing after byte {self._at}")
@@ -126,8 +158,8 @@ def flat(walk: Walk) -> None:
 
 
 def graph(walk: Walk) -> None:
-    """Links of every item on every level that it stands on, then all vectors."""
-    items, dim = walk.begin_as_built(b"IHNf")
+    """Links of every item on every level that it stands on, then all vectors, lifted."""
+    items, dim = walk.begin_as_built(b"IHNf", 1)
     _links(walk, items)
     storage = walk.begin(b"IxFI")
     walk.insist(storage == (items, dim), f"a graph of {items} items keeps {storage[0]} vectors of {storage[1]}")
@@ -136,8 +168,8 @@ def graph(walk: Walk) -> None:
 
 
 def lists_of_vectors(walk: Walk) -> None:
-    """Centres, then the vectors and ids of each list."""
-    _lists(walk, b"IwFl", lambda dim: 4 * dim)
+    """Centres, then the lifted vectors and the ids of each list."""
+    _lists(walk, b"IwFl", lambda dim: 4 * dim, 1)
 
 
 def lists_of_bytes(walk: Walk) -> None:
@@ -151,9 +183,11 @@ def lists_of_bytes(walk: Walk) -> None:
         walk.insist(
             sound and len(spans) == 2 * dim and np.isfinite(spans).all(), "its codes are not a byte for each dimension"
         )
+        least, extent = spans.reshape(2, dim).astype(np.float64)
+        walk.insist_within(least, least + extent)
         return dim
 
-    _lists(walk, b"IwSq", code_size)
+    _lists(walk, b"IwSq", code_size, BYTES_STEP)
 
 
 def lists_of_products(walk: Walk) -> None:
@@ -162,13 +196,13 @@ def lists_of_products(walk: Walk) -> None:
     def code_size(dim: int) -> int:
         residual, code, size, parts, bits = walk.plain("<BQQQQ")
         books = walk.counted("<f4")
-        sound = residual in (0, 1) and size == dim == parts * PQ_STEP and bits == _BITS and parts == code
+        sound = residual in (0, 1) and size == dim == parts * PRODUCT_STEP and bits == _BITS and parts == code
         walk.insist(
             sound and len(books) == dim << _BITS and np.isfinite(books).all(), "its codebooks do not fit its vectors"
         )
         return int(code)
 
-    _lists(walk, b"IwPQ", code_size, PQ_STEP)
+    _lists(walk, b"IwPQ", code_size, PRODUCT_STEP)
 
 
 def _rows(walk: Walk, items: int, dim: int) -> np.ndarray:
@@ -177,13 +211,15 @@ def _rows(walk: Walk, items: int, dim: int) -> np.ndarray:
     return rows.reshape(items, dim)
 
 
-def _lists(walk: Walk, magic: bytes, code_size: Callable[[int], int], step: int = 1) -> None:
+def _lists(walk: Walk, magic: bytes, code_size: Callable[[int], int], step: int) -> None:
     items, dim = walk.begin_as_built(magic, step)
     lists, probes = walk.plain("<QQ")
     centres = walk.begin(b"IxFI")
     walk.insist(centres == (lists, dim), f"{lists} lists have {centres[0]} centres of {centres[1]}")
     walk.insist(1 <= probes <= lists, f"{probes} of {lists} lists are to be read")
-    walk.insist((np.abs(_rows(walk, *centres)) <= _LONGEST).all(), "a list's centre is no unit vector")
+    directions = _rows(walk, *centres)
+    walk.insist((np.abs(directions) <= _LONGEST).all(), "a list's centre is no unit vector")
+    walk.insist_filled(directions)
     mapped, entries = *walk.plain("<B"), walk.counted("<i8")
     walk.insist(mapped == _NO_DIRECT_MAP and not len(entries), "it keeps a map of its items, and shall not")
     size = code_size(dim)

@@ -1,7 +1,9 @@
 """Every index, held against a matrix product: whole, filtered, renewed, from its file."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -18,6 +20,7 @@ from recsys.retrieval.index.flat import FlatIndex
 from recsys.retrieval.index.hnsw import HnswIndex
 from recsys.retrieval.index.ivf import IvfIndex
 from recsys.retrieval.index.norm_ranged import NormRangedIndex
+from recsys.retrieval.index.probes import exact_first, recall_of
 
 DIM = 8
 MADE: dict[str, Callable[[], Index]] = {
@@ -182,8 +185,25 @@ def test_vectors_that_are_not_those_of_the_index_are_refused(make: Callable[[], 
     index.build(drawn(30))
     index.save(tmp_path / "index.faiss")
     for vectors, words in ((drawn(29), "29 of 8"), (drawn(30)[:, :6], "30 of 6")):
-        with pytest.raises(BundleError, match=f"holds 30 vectors of 8, and the encoder gives {words}"):
+        told = f"holds 30 vectors of (8|9|16), and the encoder gives {words}|its lists are of longer vectors"
+        with pytest.raises(BundleError, match=told):
             make().load(tmp_path / "index.faiss", vectors)
+
+
+@pytest.mark.parametrize(
+    ("dim", "words"),
+    [(6, "its lists are of longer vectors"), (9, "its codes span more than the vectors"), (16, "16 of 16, lifted 32")],
+)
+def test_codes_of_vectors_of_another_size_are_refused_though_both_fill_whole_steps(
+    dim: int, words: str, tmp_path: Path
+) -> None:
+    vectors = np.random.default_rng(0).normal(size=(17, 16)).astype(np.float32)
+    index = IvfIndex(codes="sq8", lists=2, probes=2)
+    index.build(vectors[:, :8])
+    index.save(tmp_path / "index.faiss")
+    IvfIndex(codes="sq8").load(tmp_path / "index.faiss", vectors[:, :8] * (1 + 1e-5))
+    with pytest.raises(BundleError, match=words):
+        IvfIndex(codes="sq8").load(tmp_path / "index.faiss", vectors[:, :dim])
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf, flat", "hnsw"])
@@ -197,6 +217,21 @@ def test_an_index_that_keeps_other_vectors_than_the_encoder_gives_is_refused(kin
     vectors[17, 3] += 0.1
     with pytest.raises(BundleError, match=r"its vectors are not those of weights\.safetensors"):
         MADE[kind]().load(tmp_path / "index.faiss", vectors)
+
+
+@pytest.mark.parametrize(("number", "to"), [(0, -9.0), (DIM, -1.0), (16, 9.0), (16, -9.0), (15, 1.0), (31, 1.0)])
+def test_codes_that_span_more_than_the_vectors_are_refused(number: int, to: float, tmp_path: Path) -> None:
+    vectors = drawn(30)
+    index = IvfIndex(codes="sq8", lists=2, probes=2)
+    index.build(vectors)
+    index.save(tmp_path / "index.faiss")
+    content = (tmp_path / "index.faiss").read_bytes()
+    spans = faiss.vector_to_array(index.made.sq.trained)
+    assert len(spans) == 2 * 16
+    at = content.index(spans.tobytes()) + 4 * number
+    (tmp_path / "index.faiss").write_bytes(content[:at] + struct.pack("<f", to) + content[at + 4 :])
+    with pytest.raises(BundleError, match="its codes span more than the vectors"):
+        IvfIndex(codes="sq8").load(tmp_path / "index.faiss", vectors)
 
 
 def test_lists_without_the_vectors_they_were_built_of_are_refused(tmp_path: Path) -> None:
@@ -247,6 +282,52 @@ def test_as_many_lists_are_read_as_give_the_recall_asked_for(codes: str) -> None
     recall = np.mean([len(set(a) & set(b)) / 100 for a, b in zip(found.tolist(), exact.tolist(), strict=True)])
     assert recall >= 0.95
     assert codes == "pq" or (index.probes or 0) < index.settings()["lists"] / 2
+
+
+@pytest.mark.parametrize("make", [lambda: IvfIndex(lists=40, probes=12), lambda: HnswIndex(breadth=200)])
+def test_where_popularity_makes_some_items_much_longer_little_has_to_be_read(make: Callable[[], Index]) -> None:
+    rng = np.random.default_rng(0)
+    likes, popularity = rng.normal(size=(4_001, 8)) / 3, rng.exponential(size=(4_001, 1)) - 1
+    vectors = np.concatenate([likes, popularity], axis=1).astype(np.float32)
+    queries = np.concatenate([2 * rng.normal(size=(60, 8)), np.ones((60, 1))], axis=1).astype(np.float32)
+    index = make()
+    index.build(vectors)
+    assert recall_of(index.search(queries, 100)[1], exact_first(vectors, queries)) >= 0.9
+
+
+@pytest.mark.parametrize("kind", ["ivf, flat", "hnsw"])
+def test_a_file_of_vectors_that_were_not_lifted_is_refused_with_the_size_that_they_need(
+    kind: str, tmp_path: Path
+) -> None:
+    vectors = drawn(300)
+    bare: Any = (
+        faiss.IndexHNSWFlat(DIM, 16, faiss.METRIC_INNER_PRODUCT)
+        if kind == "hnsw"
+        else faiss.index_factory(DIM, "IVF6,Flat", faiss.METRIC_INNER_PRODUCT)
+    )
+    bare.train(vectors[1:])
+    bare.add(vectors[1:])
+    faiss.write_index(bare, str(tmp_path / "index.faiss"))
+    with pytest.raises(BundleError, match="holds 300 vectors of 8, and the encoder gives 300 of 8, lifted 9"):
+        MADE[kind]().load(tmp_path / "index.faiss", vectors)
+
+
+@pytest.mark.parametrize("kind", ["ivf, flat", "hnsw"])
+@pytest.mark.parametrize("lift", [0.0, -1.0, 100.0, np.nan, np.inf])
+def test_a_length_that_was_lifted_to_another_is_refused(kind: str, lift: float, tmp_path: Path) -> None:
+    vectors = drawn(30)
+    index: Any = MADE[kind]()
+    index.build(vectors)
+    index.save(tmp_path / "index.faiss")
+    shortest = vectors[1 + np.argmin(np.linalg.norm(vectors[1:], axis=1))]
+    content = (tmp_path / "index.faiss").read_bytes()
+    at = content.index(shortest.tobytes()) + 4 * DIM
+    (lacking,) = struct.unpack("<f", content[at : at + 4])
+    assert lacking**2 == pytest.approx((vectors[1:] ** 2).sum(1).max() - (shortest**2).sum(), rel=1e-5)
+    changed = struct.pack("<f", -lacking if lift == -1 else lift)
+    (tmp_path / "index.faiss").write_bytes(content[:at] + changed + content[at + 4 :])
+    with pytest.raises(BundleError, match=r"its vectors are not those of weights\.safetensors"):
+        MADE[kind]().load(tmp_path / "index.faiss", vectors)
 
 
 @pytest.mark.parametrize(

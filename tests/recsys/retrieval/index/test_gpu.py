@@ -18,7 +18,7 @@ from recsys.errors import BundleError, ConfigError
 from recsys.protocols import Index
 from recsys.registry import construct, described
 from recsys.retrieval.allowed import Allowed
-from recsys.retrieval.index import cagra, gpu
+from recsys.retrieval.index import cagra, file, gpu
 from recsys.retrieval.index.cagra import CagraIndex, as_cagra, as_hnsw
 from recsys.retrieval.index.flat import FlatIndex
 from recsys.retrieval.index.gpu import Copy, OnGpu
@@ -26,6 +26,7 @@ from recsys.retrieval.index.gpu_flat import GpuFlatIndex
 from recsys.retrieval.index.gpu_ivf import GpuIvfIndex
 from recsys.retrieval.index.hnsw import HnswIndex
 from recsys.retrieval.index.ivf import IvfIndex
+from recsys.retrieval.index.lifted import flat, lifted, longest
 from tests.recsys.retrieval.index.test_every_index import DIM, drawn, expected
 
 MADE: dict[str, tuple[Callable[..., OnGpu[Any]], Callable[[], Index]]] = {
@@ -168,6 +169,8 @@ def test_whoever_answers_the_best_of_what_is_allowed_come_back(
 class Asked:
     """FAISS's side of a search: counts how often it is asked, and fails where two ask at once."""
 
+    d = DIM
+
     def __init__(self) -> None:
         self.times, self._busy = 0, threading.Event()
 
@@ -196,11 +199,23 @@ def test_a_gpu_is_asked_by_one_at_a_time_and_only_for_what_it_can_do(tmp_path: P
     assert asked.times == 8
 
 
+def test_a_copy_of_lifted_items_is_asked_with_queries_that_are_as_long() -> None:
+    vectors, query = drawn(300), drawn(3, 7)[1:]
+    lists, graph = IvfIndex(codes="flat", lists=6, probes=6), HnswIndex(links=16, breadth=400)
+    lists.build(vectors)
+    graph.build(vectors)
+    of_lists = Copy(lists.made, np.arange(lists.size), params=lambda count: file.reading(6))
+    of_graph = Copy(graph.made, graph.items, params=lambda count: file.walking(400))
+    for copy in (of_lists, of_graph):
+        assert copy.search(query, 9).tolist() == expected(vectors, query, 9, np.arange(1, 301))
+
+
 def test_a_graph_in_cagra_s_form_becomes_a_plain_one_and_back_and_finds_the_same(tmp_path: Path) -> None:
     vectors, query = drawn(400), drawn(3, 7)[1:]
-    made: Any = faiss.IndexHNSWCagra(DIM, 16, faiss.METRIC_INNER_PRODUCT)
-    made.add(vectors[1:])
-    found = made.search(query, 10, params=faiss.SearchParametersHNSW(efSearch=400))[1] + 1
+    made: Any = faiss.IndexHNSWCagra(DIM + 1, 16, faiss.METRIC_INNER_PRODUCT)
+    made.add(lifted(vectors[1:], DIM + 1, length=longest(vectors[1:])))
+    asked = flat(query, DIM + 1)
+    found = made.search(asked, 10, params=faiss.SearchParametersHNSW(efSearch=400))[1] + 1
     plain = as_hnsw(made)
     index = HnswIndex(links=16, breadth=400)
     index.take(plain, vectors, np.arange(1, 401))
@@ -210,7 +225,7 @@ def test_a_graph_in_cagra_s_form_becomes_a_plain_one_and_back_and_finds_the_same
     assert again.search(query, 10)[1].tolist() == index.search(query, 10)[1].tolist() == found.tolist()
     back = as_cagra(plain)
     del plain, index
-    assert back.search(query, 10, params=faiss.SearchParametersHNSW(efSearch=400))[1].tolist() == (found - 1).tolist()
+    assert back.search(asked, 10, params=faiss.SearchParametersHNSW(efSearch=400))[1].tolist() == (found - 1).tolist()
 
 
 def test_settings_that_no_gpu_takes_are_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
