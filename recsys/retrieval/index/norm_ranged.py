@@ -30,6 +30,8 @@ _DEPTHS = (1, 2, 5, 10, 30)
 """Where one item in two is allowed, what is asked for lies twice as deep, and so on; it is found out for these."""
 _ASKED_DEEPER = 100
 _TRAINED_ON = 40
+_MOST_REFINED = 40
+_HELPS = 0.002
 _MARGIN = 0.004
 """What the codes may cost of the recall."""
 
@@ -45,7 +47,7 @@ class NormRangedIndex:
             shown.
         deeper: how many are read where one item in 2, 5, 10 and 30 is allowed; by default found out likewise.
         recall: share of the exact first hundred that shall be found.
-        refine: so many times as many as asked for are compared again exactly.
+        refine: so many times as many as asked for are compared again exactly; `build` doubles it where it must.
         seed: of the sample from which lists and codes are learnt.
     """
 
@@ -105,10 +107,8 @@ class NormRangedIndex:
         taught = np.concatenate([sample, rng.choice(longest[:head], min(head, len(sample)))]) if head else sample
         self._hold(Layout(means.centroids, codebook_of(vectors[taught]), list_of), vectors)
         if self.probes is None:
-            while probes < lists and recall_of(self._read(asked, exact.shape[1], probes)[1], exact) < self.recall:
-                probes = min(lists, max(probes + 1, probes * 5 // 4))
-            more = max(1.0, probes / deeper[0])
-            self.probes, self.deeper = probes, tuple(min(lists, round(more * lower)) for lower in deeper[1:])
+            more = self._raised(asked, exact, probes) / deeper[0]
+            self.deeper = tuple(min(lists, round(max(1.0, more) * lower)) for lower in deeper[1:])
 
     def __len__(self) -> int:
         return 0 if self._index is None else int(self._index.ntotal)
@@ -196,6 +196,27 @@ class NormRangedIndex:
         self._index, self._quantizer = layout.index(self._vectors)
         head = np.flatnonzero(layout.list_of == len(layout.centres))
         self._shortest = float(np.linalg.norm(self._vectors[head], axis=1).min(initial=np.inf))
+
+    def _raised(self, asked: np.ndarray, exact: np.ndarray, probes: int) -> int:
+        """Set refine and probes so that the items `exact` [Q, K] are found: as long as it helps more is compared
+        exactly, then more lists are read."""
+        lists = len(self._held.centres)
+
+        def found(probes: int) -> float:
+            return recall_of(self._read(asked, exact.shape[1], probes)[1], exact)
+
+        recall = found(probes)
+        while recall < self.recall and self.refine < _MOST_REFINED:
+            self.refine, before = 2 * self.refine, recall
+            recall = found(probes)
+            if recall < before + _HELPS:
+                self.refine //= 2
+                break
+        while probes < lists and recall < self.recall:
+            probes = min(lists, max(probes + 1, probes * 5 // 4))
+            recall = found(probes)
+        self.probes = probes
+        return probes
 
     def _read(self, query: np.ndarray, count: int, probes: int) -> tuple[np.ndarray, np.ndarray]:
         """What the head and the `probes` lists nearest to `query` [B, D] hold; more lists where that is not enough, and
