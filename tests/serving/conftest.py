@@ -12,6 +12,7 @@ from recsys.clock import ManualClock
 from serving.api.application import create_app
 from serving.service import Service
 from serving.store.sqlite import SqliteStore
+from tests.quick_databases import quick_databases  # noqa: F401
 from tests.serving.live import LiveServer
 from tests.serving.shop import NOW, CategoryCounter
 
