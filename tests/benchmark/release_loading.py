@@ -31,7 +31,8 @@ def bundle_of(items: int) -> Path:
     """Trained where it is not there yet."""
     with hydra.initialize_config_module("conf", version_base="1.3"):
         recipe = assemble(hydra.compose("train", [*SMALL, f"outputs={FOLDER}-{items}"]))
-    source = SyntheticLog(rows=20 * items, shoppers=items // 2, item_count=5 * items)  # a fifth of them is seen
+    # of so many items about a seventh is ever seen
+    source = SyntheticLog(rows=28 * items, shoppers=items // 2, item_count=7 * items)
     return run(replace(recipe, data=source), Console())
 
 
