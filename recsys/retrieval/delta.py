@@ -58,14 +58,20 @@ class Delta:
         slot = self._slot[known]
         self._alive[slot[slot >= 0]] = False
 
-    def search(self, query: np.ndarray, count: int, allowed: Allowed | None) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and items [B, K] of the best for `query` [B, D], out of what is `allowed`."""
+    def search(
+        self, query: np.ndarray, count: int, allowed: Allowed | None, *, above: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and items [B, K] of the best for `query` [B, D], out of what is `allowed`; what scores lower than
+        `above` [B] may be left out."""
         items, alive = self._items[: self._used], self._alive[: self._used]
+        scores = query @ self._vectors[: self._used].T
+        if above is not None:
+            few = np.flatnonzero((scores >= above[:, None]).any(0))
+            items, alive, scores = items[few], alive[few], scores[:, few]
         if allowed is not None:
             alive = alive & allowed.at(items)
-        scores = query @ self._vectors[: self._used].T
         scores[:, ~alive] = -np.inf
-        return best_of(scores, np.broadcast_to(items, scores.shape), min(count, self._used))
+        return best_of(scores, np.broadcast_to(items, scores.shape), min(count, len(items)))
 
 
 def joined(parts: list[tuple[np.ndarray, np.ndarray]], count: int) -> tuple[np.ndarray, np.ndarray]:

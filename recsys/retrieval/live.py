@@ -44,6 +44,7 @@ class LiveIndex:
         held[0] = False
         self._main = _Main(index, vectors, held)
         self._stale = np.zeros(len(vectors), bool)
+        self._marked = 0
         self._deltas = [Delta(vectors.shape[1])]
         self._left: list[np.ndarray] = []
         self._lock = threading.Lock()
@@ -81,7 +82,7 @@ class LiveIndex:
         Rows with fewer than K items are filled with index 0 at -inf.
         """
         query = np.ascontiguousarray(query, np.float32)
-        asked = count
+        asked = self._asked(count)
         while True:
             main = self._main
             scores, items = main.index.search(query, asked, allowed)
@@ -91,11 +92,17 @@ class LiveIndex:
                 old = self._stale[items]
                 enough = int((~old & (items > NOWHERE)).sum(1).min(initial=count)) >= count
                 if enough or items.shape[1] < asked or not old.any():
-                    waiting = [delta.search(query, count, allowed) for delta in self._deltas]
+                    scores[old], items[old] = -np.inf, NOWHERE
+                    above = np.partition(scores, -count, axis=1)[:, -count] if scores.shape[1] >= count else None
+                    waiting = [delta.search(query, count, allowed, above=above) for delta in self._deltas]
                     break
             asked = 4 * asked + _SPARE
-        scores[old], items[old] = -np.inf, NOWHERE
         return joined([(scores, items), *waiting], count)
+
+    def _asked(self, count: int) -> int:
+        """For how many to ask the main index, so that with those that are marked enough are left, most of the time."""
+        marked = self._marked
+        return count if not marked else count + 2 * count * marked // max(1, len(self._main.held)) + _SPARE
 
     def compact(self) -> None:
         """Fold what is pending into a new main index; returns when it is in place. One at a time."""
@@ -112,14 +119,16 @@ class LiveIndex:
                     self._take_back(frozen)
                 raise
             with self._lock:
-                self._main, self._stale = renewed, np.zeros(len(renewed.vectors), bool)
+                self._main, self._stale, self._marked = renewed, np.zeros(len(renewed.vectors), bool), 0
                 self._deltas = [self._deltas[-1]]
                 for items in (self._deltas[0].items, *self._left):
                     self._mark(items, [])
                 self._left = []
 
     def _mark(self, items: np.ndarray, deltas: list[Delta]) -> None:
-        self._stale[items[items < len(self._stale)]] = True
+        here = items[items < len(self._stale)]
+        self._marked += int(np.count_nonzero(~self._stale[here]))
+        self._stale[here] = True
         for delta in deltas:
             delta.drop(items)
 

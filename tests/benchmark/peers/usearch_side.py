@@ -15,7 +15,7 @@ items, queries, exact = (np.load(folder / f"{name}.npy") for name in ("items", "
 count = exact.shape[1]
 index = Index(ndim=items.shape[1], metric="ip", dtype="f32", connectivity=LINKS, expansion_add=128, expansion_search=64)
 began = time.perf_counter()
-index.add(np.arange(1, len(items) + 1), items, threads=1)
+index.add(np.arange(1, len(items) + 1), items)  # by all cores
 build_s = time.perf_counter() - began
 breadth, recall, took = count, 0.0, []
 while recall < ENOUGH and breadth < 5_000:
