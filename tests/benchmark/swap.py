@@ -17,9 +17,9 @@ comes from a process of its own, on the same cores.
 import argparse
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ import httpx
 import numpy as np
 
 from recsys.bundle import read_bundle, write_bundle
-from serving.launch import running
 from tests.benchmark.report import report
 from tests.benchmark.serving import CONCURRENT, Contestant, contestants, launched, load_process
+from tests.serving.live import LiveServer
 from training.promotion import Because, Version
 from training.tracker.mlflow import MlflowTracker
 
@@ -79,10 +79,10 @@ def while_moving(load: Callable[[], list[float]], port: int, moves: list[Callabl
             time.sleep(1.0)
             took.append(served_after(port, move))
 
-    mover = threading.Thread(target=all_moves)
-    mover.start()
-    load()
-    mover.join()
+    with ThreadPoolExecutor(1) as mover:
+        moved = mover.submit(all_moves)
+        load()
+        moved.result()
     return took
 
 
@@ -142,12 +142,18 @@ def main() -> None:
             options.bundle = Path(args.bundle)
         tracker, other = two_versions(options.bundle, Path(folder))
         follow = ("release.bundle=null", f"release.tracking_uri={tracker.uri}", "follow_every_s=0.5")
-        server, args = launched(None, folder, "server.port=0", f"app.replicas={REPLICAS}", *follow)
         _, asking, _, histories = contestants(options.bundle)
-        with running(server, args), load_process(server.port) as load:
-            for _ in histories.bodies:
-                load(histories, connections=1, seconds=0.1)
-            result = measured(server.port, tracker, other, asking=asking, quick=options.quick, load=load)
+        server = LiveServer(options.bundle, Path(folder) / "server", f"app.replicas={REPLICAS}", *follow)
+        server.start()
+        try:
+            server.wait_until_ready()
+            port = int(server.url.rpartition(":")[2])
+            with load_process(port) as load:
+                for _ in histories.bodies:
+                    load(histories, connections=1, seconds=0.1)
+                result = measured(port, tracker, other, asking=asking, quick=options.quick, load=load)
+        finally:
+            server.stop()
     rounded = {name: round(value, 3) for name, value in result.items()}
     report("A release changes at 30 % of saturation, two replicas", [rounded], rounded)
 
