@@ -24,7 +24,7 @@ lint: setup ## Check style, types and the law of imports
 	$(BIN)/lint-imports
 
 test: lint ## Everything that must be green before a commit
-	$(BIN)/pytest -m "not slow" -n 3 --dist loadgroup
+	$(BIN)/pytest -m "not slow" -n 3 --dist loadscope
 
 format: setup ## Let ruff repair style
 	$(BIN)/ruff check --fix .

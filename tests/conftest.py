@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores; read when torch is imported
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import hydra
 import hypothesis
 import pytest
 from rich.console import Console
+from xdist.scheduler import LoadScopeScheduling
 
 from recsys.feature.token import TOKEN_FEATURES
 from tests.made_up_shop import MadeUpShop
@@ -24,13 +25,17 @@ hypothesis.settings.register_profile("attune", deadline=None)
 hypothesis.settings.load_profile("attune")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+class ByFile(LoadScopeScheduling):
     """Under `pytest -n`, a file stays in one process, because its tests share what is slow to make; so do all tests of
     serving, which share one server and look for what servers leave behind."""
-    for item in items:
-        file = item.path.relative_to(item.config.rootpath)
-        item.add_marker(pytest.mark.xdist_group("serving" if "serving" in file.parts else str(file)))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "serving" if file.startswith("tests/serving/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
