@@ -10,7 +10,10 @@ def best_of(scores: np.ndarray, items: np.ndarray, count: int) -> tuple[np.ndarr
     """The `count` highest of `scores` [B, N] and their `items` [B, N], best first; ties by the lower item."""
     if scores.shape[1] > 2 * count:
         keep = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-        scores, items = np.take_along_axis(scores, keep, 1), np.take_along_axis(items, keep, 1)
+        last = np.take_along_axis(scores, keep[:, -1:], 1)
+        tied = np.isfinite(last[:, 0]) & ((scores >= last).sum(1) > count)
+        if not tied.any():  # of those that tie at the cut, a partition keeps any
+            scores, items = np.take_along_axis(scores, keep, 1), np.take_along_axis(items, keep, 1)
     order = np.lexsort((items, -scores), axis=1)[:, :count]
     scores, items = np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)
     return scores, np.where(np.isfinite(scores), items, NOWHERE)

@@ -87,6 +87,15 @@ Changing.TestCase.settings = settings(deadline=None, max_examples=60, stateful_s
 test_changing = Changing.TestCase
 
 
+def test_of_two_that_tie_at_the_cut_the_lower_item_is_found() -> None:
+    index, _ = live()
+    index.put(np.array([4, 3]), np.ones((2, DIM), np.float32))
+    query = np.ones((1, DIM), np.float32)
+    ahead = index.search(query, FIRST)[1][0].tolist().index(3)
+    assert index.search(query, ahead + 2)[1][0, ahead:].tolist() == [3, 4]
+    assert index.search(query, ahead + 1)[1][0, -1] == 3
+
+
 def test_an_item_put_twice_at_once_lies_where_it_was_put_last() -> None:
     index, _ = live()
     index.put(np.array([50, 50]), np.array([[9.0] * DIM, [-9.0] * DIM]))
