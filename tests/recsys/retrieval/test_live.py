@@ -23,7 +23,7 @@ MADE: list[Callable[[], Index]] = [
     FlatIndex,
     lambda: IvfIndex(codes="flat", lists=4, probes=4),
     lambda: IvfIndex(codes="sq8", lists=4, probes=4, refine=20),
-    lambda: HnswIndex(links=16, breadth=200),
+    lambda: HnswIndex(links=40, breadth=200, build_breadth=200),
 ]
 
 

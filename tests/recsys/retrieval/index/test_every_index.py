@@ -27,7 +27,7 @@ MADE: dict[str, Callable[[], Index]] = {
     "flat": FlatIndex,
     "ivf, flat": lambda: IvfIndex(codes="flat", lists=6, probes=6),
     "ivf, sq8": lambda: IvfIndex(codes="sq8", lists=6, probes=6, refine=20),
-    "hnsw": lambda: HnswIndex(links=16, breadth=400),
+    "hnsw": lambda: HnswIndex(links=150, breadth=400, build_breadth=300),
     "norm-ranged": lambda: NormRangedIndex(lists=6, probes=6, refine=400),
 }
 """Each with so much effort that it is exact on a few hundred items."""
