@@ -18,6 +18,7 @@ from serving.following import RELEASE
 from serving.release import Release
 from serving.server import Server
 from serving.store.protocol import Note, OnlineStore
+from serving.watching.logs import FORMATS
 
 _log = logging.getLogger("attune.launch")
 CLOCKS: Mapping[str, Callable[[int], int]] = {
@@ -35,6 +36,8 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
     """
     if config.clock not in CLOCKS:
         raise ConfigError(f"clock={config.clock} is not known; choose one of {', '.join(CLOCKS)}")
+    if config.app.log_format not in FORMATS:
+        raise ConfigError(f"app.log_format={config.app.log_format} is not known; choose one of {', '.join(FORMATS)}")
     store, release = _plain(config.store), instantiate(config.release)
     bundle = asyncio.run(_wanted(release, instantiate(store)))
     data_end = Recommender.load(bundle).data_end

@@ -6,7 +6,6 @@ it was busy. Whatever is missing makes the answer poorer, never absent: `degrade
 
 import asyncio
 import logging
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from recsys.state import Context, Knowledge, ShopperState
 from serving.batching import Batching
 from serving.exposure import ExposureLog
 from serving.store.protocol import ExposedItem, Exposure, OnlineStore
+from serving.watching.meter import FULL, Meter, Stage
 
 _log = logging.getLogger("attune.pipeline")
 _HANDLED = {EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE}
@@ -120,33 +120,45 @@ class Answering:
         history_limit: int = 1_000,
         store_timeout_s: float = 1.0,
         largest_batch: int = 32,
+        meter: Meter | None = None,
     ) -> None:
         self._current = (recommender, offer_of(recommender), history_limit)
+        self._meter = meter or Meter()
         self._store = store
         self._exposures = exposures
         self._clock = clock
         self._rng = rng
         self._store_timeout_s = store_timeout_s
-        self._slate = Batching(self._slates, name="recommender", largest=largest_batch, waiting=1024)
+        self._slate = Batching(
+            self._slates, name="recommender", largest=largest_batch, waiting=1024, observe=self._meter.batch
+        )
 
     async def answer(self, question: Question) -> Answer:
         """The slate for `question` as of now; raises RecsysError only if there is no answer at all."""
-        started = time.perf_counter()
+        laps = self._meter.laps()
         at = self._clock.now()
         recommender, offer, history_limit = self._current  # the same for all of this answer, whatever is swapped in
         events, trouble = await self._history(question, at, limit=history_limit)
+        laps.lap(Stage.STORE)
         state = _state(question, events, at, recommender, limit=history_limit)
+        laps.lap(Stage.STATE)
         slate = await self._slate((recommender, state, question.count))
         degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
         self._exposures.record(_exposure(recommendation_id, at, question, slate, degraded))
+        self._meter.answered(
+            FULL if degraded is None else "degraded",
+            item_ids=[item.item_id for item in slate.items],
+            top_score=slate.items[0].score if slate.items else 0.0,
+            newest_s=(at - events[-1].occurred_at) / SECOND if events else None,
+        )
         return Answer(
             recommendation_id=recommendation_id,
             model_version=slate.model_version,
             items=tuple((offer.item(item.index), item) for item in slate.items),
             knowledge=slate.knowledge,
             degraded=degraded,
-            took_ms=(time.perf_counter() - started) * 1_000,
+            took_ms=laps.whole() * 1_000,
         )
 
     async def warm_up(self, recommender: Recommends | None = None) -> None:
@@ -180,6 +192,7 @@ class Answering:
                     before=at,
                 ), None
         except (RecsysError, TimeoutError):
+            self._meter.store_failed("history")
             return [], "the shopper's history could not be read; answered from the request alone"
 
     def _slates(self, asked: Sequence[Asked]) -> Sequence[Slate | Exception]:
@@ -204,6 +217,7 @@ class Answering:
         self, recommender: Recommends, state: ShopperState, count: int, failure: Exception
     ) -> Slate | Exception:
         _log.warning("the encoder failed, answering without it", exc_info=failure)
+        self._meter.encoder_failed()
         try:
             [slate] = recommender.answer([state], counts=[count], rng=self._rng, with_encoder=False)
         except Exception as second:  # noqa: BLE001 - it is raised again, to whoever asked

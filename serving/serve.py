@@ -15,6 +15,7 @@ from recsys.clock import SystemClock
 from recsys.errors import RecsysError
 from serving.follow import follow
 from serving.launch import assemble, running
+from serving.watching.logs import dress
 
 _console = Console()
 
@@ -37,6 +38,7 @@ def _serve(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         server, args = assemble(config)
+        dress(args.log_format)
         with running(server, args):
             asked = asked_to_stop()
             _console.print(f"answering at {server.address}  (documentation: {server.address}/docs, stop with Ctrl-C)")

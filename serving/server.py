@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Self
 
 from recsys.errors import ConfigError, RecsysError
 from serving import janitor, processes
+from serving.watching.lines import LineReceiver
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -74,6 +75,7 @@ class Server:
         self._folder: Path | None = None
         self._environment: dict[str, str] | None = None
         self._janitor: subprocess.Popen[bytes] | None = None
+        self._log: LineReceiver | None = None
 
     @property
     def address(self) -> str:
@@ -88,6 +90,7 @@ class Server:
                 _insist_on(self.host, port)
         self._folder = Path(tempfile.mkdtemp(prefix="attune-", dir=_short_folder()))
         self._environment = dict(os.environ)
+        self._log = LineReceiver(self._folder / "log", sys.stderr).open()
         self._janitor = janitor.hire(self._folder, import_path=os.pathsep.join(_import_path()))
         try:
             os.environ.update(self._settings(self._folder))
@@ -123,6 +126,8 @@ class Server:
         os.environ.clear()
         os.environ.update(self._environment)
         self._environment = None
+        if self._log is not None:
+            self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         janitor.dismiss(self._janitor)
 
