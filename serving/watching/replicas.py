@@ -24,7 +24,6 @@ from typing import Any
 from recsys.errors import ConfigError
 
 _log = logging.getLogger("attune.watching")
-_TIMEOUT_S = 2.0
 Report = dict[str, Any]
 """What a replica tells of itself; JSON."""
 
@@ -35,10 +34,12 @@ class Replicas:
     Args:
         folder: where their sockets are, for this user alone; None for a replica that has no siblings.
         tell: makes this replica's report; called in another thread.
+        timeout_s: how long a sibling is waited for.
     """
 
-    def __init__(self, folder: Path | None, tell: Callable[[], Report]) -> None:
+    def __init__(self, folder: Path | None, tell: Callable[[], Report], *, timeout_s: float = 2.0) -> None:
         self.number = 0
+        self._timeout_s = timeout_s
         self._folder = folder
         self._tell = tell
         self._lock: int | None = None
@@ -83,7 +84,7 @@ class Replicas:
             if number == self.number:
                 continue
             try:
-                yield _asked(path) | {"replica": number}
+                yield _asked(path, self._timeout_s) | {"replica": number}
             except (ConnectionRefusedError, FileNotFoundError):  # it died; its number is free for the next one
                 continue
             except (OSError, ValueError) as failure:
@@ -96,7 +97,7 @@ class Replicas:
             except OSError:
                 return
             with caller, contextlib.suppress(OSError):
-                caller.settimeout(_TIMEOUT_S)
+                caller.settimeout(self._timeout_s)
                 caller.sendall(json.dumps(self._tell()).encode())
 
 
@@ -123,9 +124,9 @@ def _first_free(folder: Path) -> tuple[int, int]:
     raise AssertionError("numbers do not end")
 
 
-def _asked(path: Path) -> Report:
+def _asked(path: Path, timeout_s: float) -> Report:
     with socket.socket(socket.AF_UNIX) as asking:
-        asking.settimeout(_TIMEOUT_S)
+        asking.settimeout(timeout_s)
         asking.connect(str(path))
         parts = []
         while part := asking.recv(1 << 16):

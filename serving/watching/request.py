@@ -6,9 +6,10 @@ Plain ASGI, because every request pays for it.
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,7 +30,9 @@ class Requests:
     follow one click through its systems; anything else is replaced. `failed` makes the answer to what nobody expected.
     """
 
-    def __init__(self, app: ASGIApp, *, meter: Meter, failed: Callable[[Exception], Response]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, meter: Meter, failed: Callable[[Request, Exception], Awaitable[Response]]
+    ) -> None:
         self.app = app
         self._meter = meter
         self._failed = failed
@@ -59,7 +62,8 @@ class Requests:
         except Exception as failure:
             if status:
                 raise
-            await self._failed(failure)(scope, receive, named)
+            answer = await self._failed(Request(scope), failure)
+            await answer(scope, receive, named)
         finally:
             CURRENT.reset(token)
             route = self._route(scope)
