@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recsys.clock import ShiftedClock
 from recsys.recommender import Recommender
@@ -112,12 +113,25 @@ def _meeting_place() -> Path:
     return ours / "replicas"
 
 
+class _Unnamed:
+    """In place of Ray Serve's own layer for request ids."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
 def _name_requests_ourselves() -> None:
-    """Ray Serve 2.60 has a layer of its own that makes request ids, takes over any that is sent, and repeats it in the
-    answer; `serving.watching.request` does that with care, and there shall be one such header."""
+    """Keep Ray Serve from naming requests: its layer repeats whatever id was sent, beside the one in the answer.
+
+    `serving.watching.request` takes over sane ones only. Ray Serve's own proxy, where HAProxy is not to be had, still
+    adds its header.
+    """
     from ray.serve._private import http_util
 
-    http_util.RequestIdMiddleware = lambda app: app  # type: ignore[assignment,misc]
+    http_util.RequestIdMiddleware = _Unnamed  # type: ignore[assignment,misc]
 
 
 def _keep_internal_port_private() -> None:

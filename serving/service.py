@@ -1,6 +1,7 @@
 """Everything one replica holds: recommender, store, clock, and the two lines that run through them."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from serving.items import Stocking
 from serving.pipeline import Answering, Recommends, offer_of
 from serving.store.protocol import OnlineStore
 from serving.watching.lookout import Lookout
+
+_log = logging.getLogger("attune.service")
 
 
 class Released(Recommends, Protocol):
@@ -101,6 +104,7 @@ class Service:
         await self.answering.warm_up()
         if self._load is not None:
             await self.following.open()
+        _log.info("replica %s is ready with release %s", self._name, self._running.recommender.model_version)
 
     async def close(self) -> None:
         """Finish the answers on their way, write the exposures, close the store."""
@@ -163,7 +167,7 @@ class Service:
             "model_version": self._running.recommender.model_version,
             "previous_version": self._previous.recommender.model_version if self._previous else None,
             "release_trouble": self.following.trouble,
-            "since": to_datetime(self._since).isoformat(timespec="seconds"),
+            "since": f"{to_datetime(self._since):%Y-%m-%d %H:%M:%S} UTC",
         }
 
     async def readiness(self) -> Readiness:

@@ -43,8 +43,8 @@ async def _about(request: Request) -> dict[str, object]:
     return {
         "ready": "yes",
         "release": ready.model_version,
-        "trained until": ready.data_end,
+        "trained until": f"{ready.data_end:%Y-%m-%d %H:%M:%S} UTC",
         "registry": ready.registry,
         "store": ready.store,
-        "now": ready.clock,
+        "now": f"{ready.clock:%Y-%m-%d %H:%M:%S} UTC",
     }

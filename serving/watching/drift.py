@@ -24,7 +24,8 @@ def stability_index(reference: Sequence[float], window: Sequence[float], *, buck
     """
     if not reference or not window:
         return math.nan
-    edges = np.unique(np.quantile(np.asarray(reference), np.linspace(0, 1, buckets + 1)[1:-1]))
+    at = np.linspace(0, 1, buckets + 1)[1:-1]
+    edges = np.unique(np.quantile(np.asarray(reference), at, method="inverted_cdf"))  # each is one of the sample
     p, q = (_shares(np.searchsorted(edges, np.asarray(one)), len(edges) + 1) for one in (window, reference))
     return float(np.sum((p - q) * np.log(p / q)))
 

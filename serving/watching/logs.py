@@ -15,7 +15,7 @@ from pathlib import Path
 from serving.watching.request import CURRENT
 
 _LONGEST = 60_000
-"""Bytes; a datagram may hold about three times as many."""
+"""Bytes; a packet may hold about three times as many."""
 
 
 class JsonLines(logging.Formatter):
@@ -60,19 +60,37 @@ class ToServer(logging.Handler):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = str(path)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)  # nobody waits for a log
+        self._connected: socket.socket | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line, one datagram."""
+        """One line, one packet; nobody waits for a log, so a line that finds no room goes elsewhere, too."""
         try:
             line = self.format(record)
             try:
-                self._socket.sendto(line.encode()[:_LONGEST], self._path)
+                self._server().send(line.encode()[:_LONGEST])
             except OSError:
                 sys.stderr.write(f"{line}\n")
         except Exception:  # noqa: BLE001 - as logging's own handlers do
             self.handleError(record)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
+        super().close()
+
+    def _server(self) -> socket.socket:
+        if self._connected is None:
+            connecting = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            try:
+                connecting.connect(self._path)
+            except OSError:
+                connecting.close()
+                raise
+            connecting.setblocking(False)
+            self._connected = connecting
+        return self._connected
 
 
 class Troubles(logging.Handler):

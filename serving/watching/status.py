@@ -1,5 +1,6 @@
 """The service on one page for people: what runs, how fast, how fresh, and what went wrong lately."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -56,7 +57,8 @@ def sections(about: Mapping[str, object], reports: Sequence[Report]) -> list[Sec
     return [
         Section("Service", ("what", "now"), tuple((name, _said(value)) for name, value in about.items())),
         _table("Replicas", _RELEASE, told),
-        _table("Answers, and how long the latest 1,000 took: p50 / p95 / p99 in ms", _ANSWERS, told),
+        _table("Answers since the replica started", _ANSWERS, told),
+        _table("How long the latest 1,000 answers took: p50 / p95 / p99 in ms", _LATENCY, told),
         _table("Events and records since the replica started", _EVENTS, told),
         Section("Recent troubles", ("replica", "what"), tuple(troubles[-20:])),
     ]
@@ -107,6 +109,10 @@ def _ages(values_s: Sequence[float] | None) -> str:
     return f"{values_s[0]:,.1f} s" if values_s else _NONE
 
 
+def _drift(value: float) -> str:
+    return _NONE if math.isnan(value) else f"{value:.3f}"
+
+
 def _rungs(figures: Figures) -> str:
     counts = figures.by("attune_answers_total", "rung")
     return ", ".join(f"{rung} {count:,.0f}" for rung, count in counts.items())
@@ -127,19 +133,19 @@ _RELEASE: Mapping[str, Any] = {
     "refused": lambda report, _: _said(report["about"]["release_trouble"]),
     "items": _column("attune_release_items"),
     "items revision": _column("attune_items_revision"),
-    "up since": lambda report, _: report["about"]["since"],
+    "answers since": lambda report, _: report["about"]["since"],
     "MiB": lambda _, figures: f"{figures.total('process_resident_memory_bytes') / 2**20:,.0f}",
     "in flight": _column("attune_requests_in_flight"),
     "shed": _column("attune_requests_shed_total"),
 }
 _ANSWERS: Mapping[str, Any] = {
     "rungs": lambda _, figures: _rungs(figures),
-    **{stage.value: _stage(stage) for stage in Stage},
     "newest event (median)": lambda report, _: _ages(report["newest"]),
     "encoder failures": _column("attune_encoder_failures_total"),
-    "items shown": _column("attune_slate_items_distinct"),
-    "score drift": lambda _, figures: f"{figures.total('attune_score_drift'):.3f}",
+    "items in the latest 1,000 slates": _column("attune_slate_items_distinct"),
+    "score drift": lambda _, figures: _drift(figures.total("attune_score_drift")),
 }
+_LATENCY: Mapping[str, Any] = {stage.value: _stage(stage) for stage in Stage}
 _EVENTS: Mapping[str, Any] = {
     **{status: _column("attune_events_total", status=status) for status in ("accepted", "duplicate", "rejected")},
     "exported": _column("attune_events_exported_total"),
@@ -156,6 +162,7 @@ body {{ font: 14px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 7
 h1 {{ font-size: 1.3rem }} h2 {{ font-size: 1rem; margin: 1.4rem 0 .4rem }}
 .wide {{ overflow-x: auto }} table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
 th, td {{ text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top }}
-th {{ font-weight: 600; white-space: nowrap; opacity: .7 }} p {{ opacity: .7; margin: 0 }}
+th {{ font-weight: 600; opacity: .7 }}
+td, th {{ white-space: nowrap }} td:last-child {{ white-space: normal }} p {{ opacity: .7; margin: 0 }}
 </style></head><body><h1>Attune</h1>{body}</body></html>
 """

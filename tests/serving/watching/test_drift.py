@@ -12,7 +12,7 @@ SCORES = st.lists(st.floats(-1e3, 1e3, allow_nan=False), min_size=1, max_size=40
 
 
 def test_two_buckets_worked_by_hand() -> None:
-    # The median of the reference is 2.5: two below, two above; of the window none and four. With half of one more in
+    # Half of the reference is up to 2: two are, two are above; of the window none and four. With half of one more in
     # each: shares .5 and .5 against .1 and .9.
     index = stability_index([1, 2, 3, 4], [3, 4, 4, 4], buckets=2)
     assert index == pytest.approx((0.1 - 0.5) * math.log(0.1 / 0.5) + (0.9 - 0.5) * math.log(0.9 / 0.5))

@@ -62,9 +62,11 @@ def test_a_line_within_a_request_names_it(log_format: str) -> None:
 def test_lines_of_replicas_arrive_whole_where_the_server_was_started(folder: Path, log: logging.Logger) -> None:
     arrived = io.StringIO()
     receiver = LineReceiver(folder / "log", arrived).open()
-    configure("json", handlers=[ToServer(folder / "log")])
+    handler = ToServer(folder / "log")
+    configure("json", handlers=[handler])
     for number in range(100):
         log.getChild("replica").info("line %d %s", number, "x" * 500)
+    handler.close()
     receiver.close()
     lines = [json.loads(line) for line in arrived.getvalue().splitlines()]
     assert [line["message"].split()[1] for line in lines] == [str(number) for number in range(100)]
