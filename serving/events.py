@@ -77,7 +77,7 @@ class Listening:
         results = [
             receipt if receipt.status == "rejected" or next(fresh) else _duplicate(receipt) for receipt in receipts
         ]
-        counts = Counter(receipt.status for receipt in results)
+        counts: Counter[str] = Counter(receipt.status for receipt in results)
         self._meter.heard(counts, took_s)
         return Receipts(
             accepted=counts["accepted"], duplicate=counts["duplicate"], rejected=counts["rejected"], results=results

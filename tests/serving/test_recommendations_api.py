@@ -210,7 +210,7 @@ async def test_a_wrong_address_or_method_is_a_problem_too(shop: Shopfront, metho
     answer = await shop.http.request(method, path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert set(answer.json()) == {"type", "title", "status", "detail"}
+    assert set(answer.json()) == {"type", "title", "status", "detail", "request_id"}
 
 
 async def test_health_and_readiness(shop: Shopfront) -> None:
