@@ -28,6 +28,7 @@ from serving.batching import Batching
 from serving.exposure import ExposureLog
 from serving.store.protocol import ExposedItem, Exposure, OnlineStore
 from serving.watching.meter import FULL, Meter, Stage
+from serving.watching.request import CURRENT, within
 
 _log = logging.getLogger("attune.pipeline")
 _HANDLED = {EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE}
@@ -102,8 +103,8 @@ class Answer:
     took_ms: float
 
 
-Asked = tuple[Recommends, ShopperState, int]
-"""Who shall answer, about whom, how many items."""
+Asked = tuple[Recommends, ShopperState, int, str | None]
+"""Who shall answer, about whom, how many items, in which request."""
 
 
 class Answering:
@@ -142,7 +143,7 @@ class Answering:
         laps.lap(Stage.STORE)
         state = _state(question, events, at, recommender, limit=history_limit)
         laps.lap(Stage.STATE)
-        slate = await self._slate((recommender, state, question.count))
+        slate = await self._slate((recommender, state, question.count, CURRENT.get()))
         degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
         self._exposures.record(_exposure(recommendation_id, at, question, slate, degraded))
@@ -170,7 +171,7 @@ class Answering:
         first = practised.catalogue.id_of(1)
         seen = Event(event_id="", type=EventType.VIEW, occurred_at=at - SECOND, item_id=first)
         for events in ((), (seen,)):
-            await self._slate((practised, _state(Question(), events, at, practised, limit=limit), 10))
+            await self._slate((practised, _state(Question(), events, at, practised, limit=limit), 10, None))
 
     def swap(self, recommender: Recommends, *, history_limit: int) -> None:
         """Questions that begin after this are answered by another recommender; those under way are not disturbed."""
@@ -198,8 +199,8 @@ class Answering:
     def _slates(self, asked: Sequence[Asked]) -> Sequence[Slate | Exception]:
         """Answer a batch, each by its own recommender: two, at the most, while one takes over from another."""
         slates: dict[int, Slate | Exception] = {}
-        for recommender in {id(one): one for one, _, _ in asked}.values():
-            places = [place for place, (one, _, _) in enumerate(asked) if one is recommender]
+        for recommender in {id(one): one for one, *_ in asked}.values():
+            places = [place for place, (one, *_) in enumerate(asked) if one is recommender]
             slates |= zip(places, self._slates_of(recommender, [asked[place] for place in places]), strict=True)
         return [slates[place] for place in range(len(asked))]
 
@@ -207,11 +208,12 @@ class Answering:
         """If a batch fails, each is answered alone, so that one strange history cannot spoil the others' answers."""
         answer = partial(recommender.answer, rng=self._rng)
         try:
-            return answer([state for _, state, _ in asked], counts=[count for _, _, count in asked])
+            return answer([state for _, state, *_ in asked], counts=[count for _, _, count, _ in asked])
         except Exception as failure:  # noqa: BLE001 - whatever broke, the shopper shall get an answer
             if len(asked) > 1:
                 return [slate for one in asked for slate in self._slates_of(recommender, [one])]
-            return [self._without_encoder(*asked[0], failure)]
+            with within(asked[0][-1]):
+                return [self._without_encoder(*asked[0][:-1], failure)]
 
     def _without_encoder(
         self, recommender: Recommends, state: ShopperState, count: int, failure: Exception
