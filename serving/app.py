@@ -69,6 +69,8 @@ class Shop:
             rng=np.random.default_rng(args.seed),
             history_limit=loaded.history_limit,
             largest_batch=args.largest_batch,
+            deadline_s=args.deadline_ms / 1_000,
+            store_timeout_s=args.store_timeout_ms / 1_000,
             folder=args.bundle,
             load=_loaded if args.follow else None,
         )

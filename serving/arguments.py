@@ -16,6 +16,10 @@ class ServeArgs(BaseModel):
     threads: int = Field(default=1, ge=1, description="Cores per replica for encoder and index.")
     max_concurrent: int = Field(default=128, ge=1, description="Requests one replica works on before it answers 503.")
     largest_batch: int = Field(default=32, ge=1, description="How many waiting requests are answered in one go.")
+    deadline_ms: int = Field(
+        default=2_000, ge=10, description="How long an answer may take where the request has no X-Deadline-Ms."
+    )
+    store_timeout_ms: int = Field(default=500, ge=1, description="How long a shopper's history is waited for.")
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
     follow: bool = Field(default=True, description="Take over the release that a note in the store wants.")

@@ -20,7 +20,8 @@ class Batching(Generic[Question, Answer]):
     """One thread that runs `work` on everything that is waiting, up to `largest` questions at a time.
 
     `work` returns one answer per question, in order; an exception in place of an answer is raised to that caller
-    alone. More than `waiting` queued questions are refused with OverloadError, so the queue never grows without bound.
+    alone; a question that its caller has given up is not worked on. More than `waiting` queued questions are refused
+    with OverloadError, so the queue never grows without bound.
     """
 
     def __init__(
@@ -39,6 +40,11 @@ class Batching(Generic[Question, Answer]):
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many questions nobody works on yet."""
+        return self._queue.qsize()
 
     async def __call__(self, question: Question) -> Answer:
         """The answer to one question; raises what `work` gave for it, or OverloadError."""
@@ -70,7 +76,9 @@ class Batching(Generic[Question, Answer]):
                     self._queue.put(None)
                     break
                 batch.append(more)
-            _hand_over(batch, self._answers([question for question, _ in batch]))
+            wanted = [(question, future) for question, future in batch if not future.cancelled()]
+            if wanted:
+                _hand_over(wanted, self._answers([question for question, _ in wanted]))
 
     def _answers(self, questions: Sequence[Question]) -> Sequence[Answer | Exception]:
         try:

@@ -1,7 +1,8 @@
 """Answering: request -> shopper state now -> recommender -> slate -> exposure log -> response, as plain async Python.
 
 The recommender holds features, encoder, retrieval, blending and policy; it is called with everything that queued while
-it was busy. Whatever is missing makes the answer poorer, never absent: `degraded` then says what was missing.
+it was busy. Whatever is missing or late makes the answer poorer, never absent (`serving/ladder.py`); `degraded` then
+says what was missing.
 """
 
 import asyncio
@@ -9,65 +10,29 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.catalogue import Catalogue, Item
+from recsys.catalogue import Item
 from recsys.clock import SECOND, Clock
-from recsys.errors import ConfigError, RecsysError
+from recsys.errors import OverloadError, RecsysError
 from recsys.event import Event, EventType
 from recsys.retrieval.assortment import Assortment
 from recsys.retrieval.filter.expression import Filter
-from recsys.sequence.coding import Coding
 from recsys.sequence.question import remembered
 from recsys.slate import Slate, SlateItem
 from recsys.state import Context, Knowledge, ShopperState
 from serving.batching import Batching
 from serving.exposure import ExposureLog
+from serving.ladder import Answered, Asked, Ladder, Rung
+from serving.recommends import Recommends, offer_of
 from serving.store.protocol import ExposedItem, Exposure, OnlineStore
 
 _log = logging.getLogger("attune.pipeline")
+_LEAVING_S = 0.002
+"""What an answer still needs once it is made."""
 _HANDLED = {EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE}
-
-
-class Recommends(Protocol):
-    """What serving needs of `recsys.recommender.Recommender`."""
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The items it knows."""
-        ...
-
-    @property
-    def coding(self) -> Coding:
-        """How it reads events."""
-        ...
-
-    @property
-    def offer(self) -> Assortment | None:
-        """What is on offer now; serving needs one (`Recommender.on_offer`)."""
-        ...
-
-    def answer(
-        self,
-        states: Sequence[ShopperState],
-        *,
-        counts: Sequence[int],
-        rng: np.random.Generator,
-        with_encoder: bool = True,
-    ) -> list[Slate]:
-        """One slate per state; blocks until the CPU work is done."""
-        ...
-
-
-def offer_of(recommender: Recommends) -> Assortment:
-    """What it has on offer; a recommender without that cannot be served and raises ConfigError."""
-    if recommender.offer is None:
-        raise ConfigError("the recommender has no live assortment; serve recommender.on_offer()")
-    return recommender.offer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,15 +64,39 @@ class Answer:
     items: tuple[tuple[Item, SlateItem], ...]
     knowledge: Knowledge
     degraded: str | None
+    rung: Rung
     took_ms: float
 
 
-Asked = tuple[Recommends, ShopperState, int]
-"""Who shall answer, about whom, how many items."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A question with what was read for it: who shall answer, when it was asked (`at`, microseconds UTC), what the
+    shopper did until then, and until when an answer is of use (`due`, `time.perf_counter` seconds)."""
+
+    question: Question
+    recommender: Recommends
+    history_limit: int
+    at: int
+    events: Sequence[Event]
+    due: float
+
+    def asked(self) -> Asked:
+        """As the recommender reads it; a history that cannot be read is none."""
+        try:
+            state = _state(self.question, self.events, self.at, self.recommender, limit=self.history_limit)
+        except Exception as failure:  # noqa: BLE001 - whatever is stored there, the shopper shall get an answer
+            _log.warning("a history cannot be read, answering without it", exc_info=failure)
+            state = _state(self.question, (), self.at, self.recommender, limit=self.history_limit)
+        return Asked(self.recommender, state, self.question.count, self.due)
 
 
 class Answering:
-    """The line from a question to an answer; one per replica."""
+    """The line from a question to an answer; one per replica.
+
+    Args:
+        store_timeout_s: how long the shopper's history is waited for, at most.
+        deadline_s: how long a question may take that does not say so itself.
+    """
 
     def __init__(
         self,
@@ -119,24 +108,30 @@ class Answering:
         rng: np.random.Generator,
         history_limit: int = 1_000,
         store_timeout_s: float = 1.0,
+        deadline_s: float = 2.0,
         largest_batch: int = 32,
     ) -> None:
         self._current = (recommender, offer_of(recommender), history_limit)
         self._store = store
         self._exposures = exposures
         self._clock = clock
-        self._rng = rng
         self._store_timeout_s = store_timeout_s
-        self._slate = Batching(self._slates, name="recommender", largest=largest_batch, waiting=1024)
+        self._deadline_s = deadline_s
+        self._ladder = Ladder(rng)
+        self._batch = Batching(self._answers, name="recommender", largest=largest_batch, waiting=1024)
 
-    async def answer(self, question: Question) -> Answer:
-        """The slate for `question` as of now; raises RecsysError only if there is no answer at all."""
+    async def answer(self, question: Question, *, deadline_s: float | None = None) -> Answer:
+        """The slate for `question` as of now, within the deadline; OverloadError if so many are waiting already that
+        there could be none in time."""
         started = time.perf_counter()
+        due = started + (deadline_s or self._deadline_s) - _LEAVING_S
+        self._refuse_if_hopeless(due - started)
         at = self._clock.now()
         recommender, offer, history_limit = self._current  # the same for all of this answer, whatever is swapped in
-        events, trouble = await self._history(question, at, limit=history_limit)
-        state = _state(question, events, at, recommender, limit=history_limit)
-        slate = await self._slate((recommender, state, question.count))
+        events, trouble = await self._history(question, at, limit=history_limit, due=due)
+        read = _Read(question, recommender, history_limit, at, events, due)
+        answered = await self._in_time(read)
+        slate = answered.slate
         degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
         self._exposures.record(_exposure(recommendation_id, at, question, slate, degraded))
@@ -146,19 +141,19 @@ class Answering:
             items=tuple((offer.item(item.index), item) for item in slate.items),
             knowledge=slate.knowledge,
             degraded=degraded,
+            rung=answered.rung,
             took_ms=(time.perf_counter() - started) * 1_000,
         )
 
     async def warm_up(self, recommender: Recommends | None = None) -> None:
-        """Answer twice for practice, unrecorded, so that no shopper pays for first-time costs; by the recommender that
-        answers, or by one that shall."""
-        at = self._clock.now()
+        """Prepare what is answered when all else fails, and answer twice for practice, unrecorded, so that no shopper
+        pays for first-time costs; by the recommender that answers, or by one that shall.
+
+        Raises whatever that one raises: no failure is covered up here.
+        """
         current, _, limit = self._current
         practised = recommender or current
-        first = practised.catalogue.id_of(1)
-        seen = Event(event_id="", type=EventType.VIEW, occurred_at=at - SECOND, item_id=first)
-        for events in ((), (seen,)):
-            await self._slate((practised, _state(Question(), events, at, practised, limit=limit), 10))
+        await asyncio.to_thread(self._practise, practised, self._clock.now(), limit)
 
     def swap(self, recommender: Recommends, *, history_limit: int) -> None:
         """Questions that begin after this are answered by another recommender; those under way are not disturbed."""
@@ -166,13 +161,42 @@ class Answering:
 
     async def close(self) -> None:
         """Answer what is queued."""
-        await self._slate.close()
+        await self._batch.close()
 
-    async def _history(self, question: Question, at: int, *, limit: int) -> tuple[list[Event], str | None]:
+    def _practise(self, recommender: Recommends, at: int, limit: int) -> None:
+        seen = Event(
+            event_id="",
+            type=EventType.VIEW,
+            occurred_at=at - SECOND,
+            item_id=recommender.catalogue.id_of(1),
+        )
+        stranger, visitor = (_state(Question(), events, at, recommender, limit=limit) for events in ((), (seen,)))
+        self._ladder.prepare(recommender, stranger)
+        for state in (stranger, visitor):
+            recommender.answer([state], counts=[10], rng=np.random.default_rng(0))
+
+    def _refuse_if_hopeless(self, spare_s: float) -> None:
+        """Who cannot be answered in time had better hear so at once than wait and be of no use to anyone."""
+        waiting = self._batch.waiting
+        if waiting and self._ladder.pace.expected_s(Rung.FULL, waiting) > spare_s / 2:
+            raise OverloadError(f"{waiting} questions are waiting already; ask again in a second")
+
+    async def _in_time(self, read: _Read) -> Answered:
+        try:
+            async with asyncio.timeout(max(0.0, read.due - time.perf_counter())):
+                return await self._batch(read)
+        except TimeoutError:
+            return self._ladder.static(read.asked(), "the answer was not ready in time")
+
+    def _answers(self, reads: Sequence[_Read]) -> Sequence[Answered]:
+        return self._ladder.answers([read.asked() for read in reads])
+
+    async def _history(self, question: Question, at: int, *, limit: int, due: float) -> tuple[list[Event], str | None]:
+        """What the shopper did; at most half of the time that is left is spent on it."""
         if question.user_id is None and question.anonymous_id is None:
             return [], None
         try:
-            async with asyncio.timeout(self._store_timeout_s):
+            async with asyncio.timeout(min(self._store_timeout_s, (due - time.perf_counter()) / 2)):
                 return await self._store.history(
                     user_id=question.user_id,
                     anonymous_id=question.anonymous_id,
@@ -181,34 +205,6 @@ class Answering:
                 ), None
         except (RecsysError, TimeoutError):
             return [], "the shopper's history could not be read; answered from the request alone"
-
-    def _slates(self, asked: Sequence[Asked]) -> Sequence[Slate | Exception]:
-        """Answer a batch, each by its own recommender: two, at the most, while one takes over from another."""
-        slates: dict[int, Slate | Exception] = {}
-        for recommender in {id(one): one for one, _, _ in asked}.values():
-            places = [place for place, (one, _, _) in enumerate(asked) if one is recommender]
-            slates |= zip(places, self._slates_of(recommender, [asked[place] for place in places]), strict=True)
-        return [slates[place] for place in range(len(asked))]
-
-    def _slates_of(self, recommender: Recommends, asked: Sequence[Asked]) -> Sequence[Slate | Exception]:
-        """If a batch fails, each is answered alone, so that one strange history cannot spoil the others' answers."""
-        answer = partial(recommender.answer, rng=self._rng)
-        try:
-            return answer([state for _, state, _ in asked], counts=[count for _, _, count in asked])
-        except Exception as failure:  # noqa: BLE001 - whatever broke, the shopper shall get an answer
-            if len(asked) > 1:
-                return [slate for one in asked for slate in self._slates_of(recommender, [one])]
-            return [self._without_encoder(*asked[0], failure)]
-
-    def _without_encoder(
-        self, recommender: Recommends, state: ShopperState, count: int, failure: Exception
-    ) -> Slate | Exception:
-        _log.warning("the encoder failed, answering without it", exc_info=failure)
-        try:
-            [slate] = recommender.answer([state], counts=[count], rng=self._rng, with_encoder=False)
-        except Exception as second:  # noqa: BLE001 - it is raised again, to whoever asked
-            return second
-        return replace(slate, degraded=slate.degraded or "the encoder failed; answered from the other sources")
 
 
 def _state(

@@ -1,11 +1,22 @@
 """The question for a slate and the answer to it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from recsys.state import Knowledge
 from serving.api.event import Moment, Text
+
+MIN_DEADLINE_MS = 5
+MAX_DEADLINE_MS = 60_000
+DEADLINE: dict[str, Any] = {
+    "name": "X-Deadline-Ms",
+    "in": "header",
+    "required": False,
+    "description": "Within how many milliseconds an answer is of use, counted from when the service reads the request.",
+    "schema": {"type": "integer", "minimum": MIN_DEADLINE_MS, "maximum": MAX_DEADLINE_MS},
+}
+"""The header in which a deadline travels with its request."""
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -106,6 +117,7 @@ class RecommendationResponse(BaseModel):
                     "model_version": "7",
                     "knowledge": "session",
                     "degraded": None,
+                    "rung": "full",
                     "took_ms": 3.1,
                     "items": [
                         {
@@ -131,4 +143,8 @@ class RecommendationResponse(BaseModel):
     items: list[RecommendedItem]
     knowledge: Knowledge = Field(description="How well the shopper is known: cold, session or known.")
     degraded: str | None = Field(description="What was missing for this answer; null when everything worked.")
+    rung: str = Field(
+        description="What the answer was made with, the best first: full, without_ranker, without_model, trending, "
+        "static."
+    )
     took_ms: float

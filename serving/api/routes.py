@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from pydantic import JsonValue, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from recsys.errors import FilterError, StoreError
@@ -13,7 +13,13 @@ from recsys.retrieval.filter.parse import parse
 from serving.api.event import MAX_BATCH, Receipts
 from serving.api.health import Health, Readiness
 from serving.api.problem import Problem, invalid, malformed_json
-from serving.api.recommendation import RecommendationRequest, RecommendationResponse, RecommendedItem
+from serving.api.recommendation import (
+    DEADLINE,
+    MAX_DEADLINE_MS,
+    MIN_DEADLINE_MS,
+    RecommendationRequest,
+    RecommendationResponse,
+)
 from serving.api.spoken import body_of, json_of, problems_of, service_of
 from serving.pipeline import Answer, Question
 
@@ -47,14 +53,15 @@ async def events(request: Request) -> Response:
     tags=["recommendations"],
     summary="Ask what to show",
     response_model=RecommendationResponse,
-    openapi_extra=body_of("RecommendationRequest"),
+    openapi_extra=body_of("RecommendationRequest") | {"parameters": [DEADLINE]},
     responses=problems_of(400, 413, 422, 503),
 )
 async def recommendations(request: Request) -> Response:
     """The slate for a shopper as of now, with a reason and a propensity for each item.
 
-    When something is missing (the history cannot be read, the encoder fails) there is still an answer, and `degraded`
-    says what it had to do without.
+    When something is missing (the history cannot be read, the encoder fails, there is no time for more) there is still
+    an answer; `rung` and `degraded` say what it had to do without. Only where so many are waiting that no answer could
+    be in time, the question is refused with 503 and Retry-After.
     """
     try:
         asked = RecommendationRequest.model_validate_json(await request.body())
@@ -62,7 +69,9 @@ async def recommendations(request: Request) -> Response:
         if any(fault["type"] == "json_invalid" for fault in failure.errors(include_url=False)):
             raise malformed_json(ValueError(failure.errors()[0]["ctx"]["error"])) from None
         raise invalid(failure) from None
-    return json_of(_response(await service_of(request).answering.answer(_question(asked))))
+    deadline_s = _deadline_s(request.headers.get(DEADLINE["name"]))
+    answer = await service_of(request).answering.answer(_question(asked), deadline_s=deadline_s)
+    return Response(to_json(_response(answer)), media_type="application/json")
 
 
 @router.get("/healthz", tags=["service"], summary="Is the process alive?")
@@ -129,26 +138,37 @@ def _filter(value: dict[str, JsonValue]) -> Filter:
         raise Problem(422, f"filter: {refusal}", kind="invalid-request", title="The request is not valid") from None
 
 
-def _response(answer: Answer) -> RecommendationResponse:
-    return RecommendationResponse(
-        recommendation_id=answer.recommendation_id,
-        model_version=answer.model_version,
-        knowledge=answer.knowledge,
-        degraded=answer.degraded,
-        took_ms=round(answer.took_ms, 3),
-        items=[
-            RecommendedItem(
-                item_id=item.item_id,
-                title=item.title,
-                category=list(item.category),
-                brand=item.brand,
-                price=item.price,
-                score=chosen.score,
-                source=chosen.source,
-                reason=chosen.reason,
-                position=position,
-                propensity=chosen.propensity,
-            )
+def _deadline_s(said: str | None) -> float | None:
+    if said is None:
+        return None
+    if not said.isascii() or not said.isdigit() or not MIN_DEADLINE_MS <= int(said[:9]) <= MAX_DEADLINE_MS:
+        detail = f"{DEADLINE['name']} is {said[:40]!r}; give whole milliseconds, {MIN_DEADLINE_MS} to {MAX_DEADLINE_MS}"
+        raise Problem(422, detail, kind="invalid-request", title="The request is not valid")
+    return int(said) / 1_000
+
+
+def _response(answer: Answer) -> dict[str, object]:
+    """By `RecommendationResponse`, which describes it; making the models themselves takes longer than all else here."""
+    return {
+        "recommendation_id": answer.recommendation_id,
+        "model_version": answer.model_version,
+        "items": [
+            {
+                "item_id": item.item_id,
+                "title": item.title,
+                "category": item.category,
+                "brand": item.brand,
+                "price": item.price,
+                "score": chosen.score,
+                "source": chosen.source,
+                "reason": chosen.reason,
+                "position": position,
+                "propensity": chosen.propensity,
+            }
             for position, (item, chosen) in enumerate(answer.items)
         ],
-    )
+        "knowledge": answer.knowledge.value,
+        "degraded": answer.degraded,
+        "rung": answer.rung.name.lower(),
+        "took_ms": round(answer.took_ms, 3),
+    }

@@ -72,6 +72,7 @@ class CategoryCounter:
         counts: Sequence[int],
         rng: np.random.Generator,
         with_encoder: bool = True,
+        with_ranker: bool = True,
     ) -> list[Slate]:
         """One slate per state; raises RuntimeError where the switches say so."""
         self.batches.append(len(states))
