@@ -15,6 +15,8 @@ from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
 from recsys.intent.intent import Intent, intents
 from recsys.intent.module import IntentModule
+from recsys.model.encoder import SequenceEncoder
+from recsys.model.reading import Reader
 from recsys.protocols import Encoder, Index, Policy, Ranker
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.assortment import Assortment
@@ -39,6 +41,7 @@ class Recommender:
         ranker: orders what was retrieved for known shoppers; where there is none the blend's weights do.
         heads: what tells a shopper's intent, on the encoder's trunk; None where nothing was trained to.
         offer: what is on offer now and may change meanwhile; None for the catalogue as it was trained on, all of it.
+        reader: remembers the shoppers it encoded; None where every question is read as a whole.
     """
 
     catalogue: Catalogue
@@ -53,6 +56,7 @@ class Recommender:
     facts: Mapping[str, Any] = field(default_factory=dict)
     heads: IntentModule | None = None
     offer: Assortment | None = None
+    reader: Reader | None = None
 
     @classmethod
     def load(cls, bundle: Path | str, *, threads: int | None = None) -> "Recommender":
@@ -71,6 +75,13 @@ class Recommender:
         vectors = self.encoder.item_vectors().detach().numpy()
         return replace(self, offer=Assortment(self.catalogue, self.index, vectors))
 
+    def remembering(self, *, most_tokens: int = 100_000) -> "Recommender":
+        """The same recommender, which of shoppers it met before reads only what is new, where its encoder can; up to so
+        many tokens are kept, each the size of two states per block."""
+        if not isinstance(self.encoder, SequenceEncoder) or not Reader.can_read(self.encoder, self.features):
+            return self
+        return replace(self, reader=Reader(self.encoder, self.features, most_tokens=most_tokens))
+
     @property
     def coding(self) -> Coding:
         """How events become the small numbers of a history."""
@@ -78,6 +89,8 @@ class Recommender:
 
     def encode(self, states: Sequence[ShopperState]) -> np.ndarray:
         """Query vectors [B, D] float32 of shoppers [B], each at its own instant."""
+        if self.reader is not None:
+            return self.reader.encode(states)
         with torch.inference_mode():
             return self.encoder(question_batch(list(states), self.features)).numpy()
 

@@ -205,12 +205,16 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class ShopperState:
-    """Everything an answer may depend on; `wanted` is what alone may be shown, None for whatever is on offer."""
+    """Everything an answer may depend on; `wanted` is what alone may be shown, None for whatever is on offer.
+
+    `shopper` says who it is, for what is remembered from one question to the next; no answer depends on it.
+    """
 
     history: History
     context: Context
     exclude: frozenset[int] = field(default_factory=frozenset)
     wanted: "Filter | None" = None
+    shopper: str | None = None
     _told: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@
 import gc
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -61,7 +62,8 @@ class Shop:
         torch.set_num_threads(args.threads)
         faiss.omp_set_num_threads(args.threads)
         self._max_concurrent = args.max_concurrent
-        loaded = _loaded(args.bundle)
+        load = partial(_loaded, remembered_tokens=args.remembered_tokens)
+        loaded = load(args.bundle)
         self._service = Service(
             loaded.recommender,
             instantiate(args.store),
@@ -72,7 +74,7 @@ class Shop:
             deadline_s=args.deadline_ms / 1_000,
             store_timeout_s=args.store_timeout_ms / 1_000,
             folder=args.bundle,
-            load=_loaded if args.follow else None,
+            load=load if args.follow else None,
         )
 
         # What was just loaded stays for good; the collector need not walk through it while shoppers wait.
@@ -83,9 +85,9 @@ class Shop:
         return create_app(self._service, max_concurrent=self._max_concurrent)
 
 
-def _loaded(folder: Path) -> Loaded:
+def _loaded(folder: Path, *, remembered_tokens: int) -> Loaded:
     """The release in a folder, ready to be served."""
-    recommender = Recommender.load(folder).on_offer()
+    recommender = Recommender.load(folder).on_offer().remembering(most_tokens=remembered_tokens)
     return Loaded(folder, recommender, recommender.features.memory)
 
 

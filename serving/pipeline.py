@@ -224,7 +224,15 @@ def _state(
     history = remembered(recommender.coding.of_events(events, before=at), limit)
     exclude = frozenset(offer.index_of(item_id) for item_id in question.exclude)
     seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
-    return ShopperState(history, context, exclude | seen | _in_hand(events, offer), question.wanted)
+    hidden = exclude | seen | _in_hand(events, offer)
+    return ShopperState(history, context, hidden, question.wanted, shopper=_shopper(question))
+
+
+def _shopper(question: Question) -> str | None:
+    """One name for whoever asks; None for somebody unknown."""
+    if question.user_id is None and question.anonymous_id is None:
+        return None
+    return f"{len(question.user_id or '')}:{question.user_id}:{question.anonymous_id}"
 
 
 def _in_hand(events: Sequence[Event], offer: Assortment) -> frozenset[int]:
