@@ -43,7 +43,7 @@ class Wire:
         """The reply to one command; ResponseError where Redis refuses it, other errors where there is no reply."""
         if self.failure is not None:
             raise NotConnected(str(self.failure))
-        packed = pack_command(command)
+        packed = pack_command(command)  # type: ignore[arg-type] # its stub allows one part only
         reply: asyncio.Future[Any] = self._loop.create_future()
         self._awaited.append((self._loop.time() + self._timeout_s, reply))
         if self._watch is None:
@@ -160,7 +160,7 @@ class Line:
         connection = self._make()
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]
         except TimeoutError:
             raise TooLate(f"no connection within {self._connect_timeout_s:g} s") from None
         wire = Wire(connection, timeout_s=self._timeout_s)
