@@ -15,10 +15,11 @@
 - **Bounded.** Event ids are known for `known_days`, slates for `exposure_days`; with `shopper_days` a user or visitor
   is forgotten that long after their last event came. `arrived` keeps every event until it is trimmed; once exported up
   to number N (the last number in the name of the last file): `redis-cli XTRIM attune:arrived MINID N`.
-- **Backup.** `redis-cli -u URL --rdb FILE` writes a consistent copy while the service runs (as BGSAVE does on the
-  server's own disk). To restore it, start an empty server with `--appendonly no --dir FOLDER --dbfilename FILE`, then
-  `CONFIG SET appendonly yes` and `CONFIG SET appendfsync always`, and put both into its configuration file. A copy of
-  the server's `appendonlydir` does, too, taken while no rewrite runs (`CONFIG SET auto-aof-rewrite-percentage 0`).
+- **Backup.** `redis-cli -h HOST --rdb FILE`, the password in REDISCLI_AUTH, writes a consistent copy while the service
+  runs (as BGSAVE does on the server's own disk). To restore it, start an empty server with
+  `--appendonly no --dir FOLDER --dbfilename FILE`, then `CONFIG SET appendonly yes` and `CONFIG SET appendfsync always`,
+  and put both into its configuration file. A copy of the server's `appendonlydir` does, too, taken while no rewrite
+  runs (`CONFIG SET auto-aof-rewrite-percentage 0`).
 
 https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/
 """

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from recsys.errors import StoreError
@@ -38,15 +38,14 @@ def copy(source: Path, target: Path) -> int:
     except FileExistsError as error:
         raise StoreError(f"{target} exists already and is not overwritten; name a new file or move it away") from error
     except sqlite3.Error as error:
-        raise StoreError(
-            f"{source} cannot be copied to {target}: {error}; name an event store and a new file"
-        ) from error
+        raise StoreError(f"{source} cannot be copied to {target}: {error}; is it an event store?") from error
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"{target} cannot be written ({reason}); name a file in a folder that can be") from error
     finally:
-        for name in _BESIDE:
-            Path(f"{partial}{name}").unlink(missing_ok=True)
+        with suppress(OSError):
+            for name in _BESIDE:
+                Path(f"{partial}{name}").unlink(missing_ok=True)
     return events
 
 

@@ -51,7 +51,7 @@ class RedisServer:
     def start(self) -> None:
         """Return once it has read its data and answers."""
         always = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.folder), "requirepass": PASSWORD}
-        said = {**always, "save": "", "enable-debug-command": "yes", **self._settings}
+        said = {**always, "save": "", "repl-diskless-sync-delay": "0", **self._settings}
         arguments = [part for name, value in said.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen([binary(), *arguments], stdout=(self.folder / "log").open("ab"))
         deadline = time.monotonic() + 20
