@@ -17,9 +17,9 @@
   to number N (the last number in the name of the last file): `redis-cli XTRIM attune:arrived MINID N`.
 - **Backup.** `redis-cli -h HOST --rdb FILE`, the password in REDISCLI_AUTH, writes a consistent copy while the service
   runs (as BGSAVE does on the server's own disk). To restore it, start an empty server with
-  `--appendonly no --dir FOLDER --dbfilename FILE`, then `CONFIG SET appendonly yes` and `CONFIG SET appendfsync always`,
-  and put both into its configuration file. A copy of the server's `appendonlydir` does, too, taken while no rewrite
-  runs (`CONFIG SET auto-aof-rewrite-percentage 0`).
+  `--appendonly no --dir FOLDER --dbfilename FILE`, then `CONFIG SET appendonly yes` and
+  `CONFIG SET appendfsync always`, and put both into its configuration file. A copy of the server's `appendonlydir`
+  does, too, taken while no rewrite runs (`CONFIG SET auto-aof-rewrite-percentage 0`).
 
 https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/
 """

@@ -27,7 +27,7 @@ def copy(source: Path, target: Path) -> int:
     """
     for name in _BESIDE:
         if Path(f"{target}{name}").exists():
-            raise StoreError(f"{target}{name} exists already and is not overwritten; name a new file or move it away")
+            raise _taken(f"{target}{name}")
     partial = target.with_name(f".partial-{target.name}-{uuid.uuid4().hex[:8]}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,11 +35,11 @@ def copy(source: Path, target: Path) -> int:
         sync(partial)
         os.link(partial, target)  # unlike a rename it never replaces what somebody else put there meanwhile
         sync(target.parent)
-    except FileExistsError as error:
-        raise StoreError(f"{target} exists already and is not overwritten; name a new file or move it away") from error
     except sqlite3.Error as error:
         raise StoreError(f"{source} cannot be copied to {target}: {error}; is it an event store?") from error
     except OSError as error:
+        if target.exists():
+            raise _taken(str(target)) from error
         reason = error.strerror or error
         raise StoreError(f"{target} cannot be written ({reason}); name a file in a folder that can be") from error
     finally:
@@ -67,3 +67,7 @@ def _copied(source: Path, partial: Path) -> int:
             raise StoreError(f"{source} is damaged ({verdict[0]}); use an earlier copy")
         (events,) = written.execute("SELECT count(*) FROM events").fetchone()
     return int(events)
+
+
+def _taken(name: str) -> StoreError:
+    return StoreError(f"{name} exists already and is not overwritten; name a new file or move it away")
