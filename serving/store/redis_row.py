@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 from recsys.event import ACTS, EVENT_TYPE_OF_CODE, Event, EventType
+from serving.store.draft import Draft
 from serving.store.protocol import ExposedItem, Exposure
 from serving.store.redis_script import Argument
 
@@ -126,27 +127,27 @@ def _event(event_id: str, values: list[Any]) -> Event:
         rating,
         offer_id,
     ) = values + _NOTHING[len(values) :]
-    return Event(
-        event_id=event_id,
-        type=EVENT_TYPE_OF_CODE[code],
-        occurred_at=occurred_at,
-        user_id=user_id,
-        anonymous_id=anonymous_id,
-        session_id=session_id,
-        channel=channel,
-        device=device,
-        store=store,
-        item_id=item_id,
-        quantity=1.0 if quantity is None else quantity,
-        price=price,
-        list_price=list_price,
-        currency=currency,
-        query=query,
-        filters=None if filters is None else tuple(filters),
-        rating=rating,
-        offer_id=offer_id,
-        placement=placement,
-        recommendation_id=recommendation_id,
-        position=position,
-        consent=None if consent is None else tuple(consent),
-    )
+    return Draft(
+        event_id,
+        EVENT_TYPE_OF_CODE[code],
+        occurred_at,
+        user_id,
+        anonymous_id,
+        session_id,
+        channel,
+        device,
+        store,
+        item_id,
+        1.0 if quantity is None else quantity,
+        price,
+        list_price,
+        currency,
+        query,
+        filters,
+        rating,
+        offer_id,
+        placement,
+        recommendation_id,
+        position,
+        consent,
+    ).event()
