@@ -6,8 +6,6 @@ their objects alike, and raises TypeError where they do not
 (https://docs.python.org/3/reference/datamodel.html#slots).
 """
 
-from typing import cast
-
 from recsys.event import Event, EventType
 
 
@@ -67,4 +65,4 @@ class Draft:
     def event(self) -> Event:
         """This very object, an event from now on."""
         self.__class__ = Event  # type: ignore[assignment]
-        return cast(Event, self)
+        return self  # type: ignore[return-value]

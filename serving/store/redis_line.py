@@ -21,10 +21,13 @@ from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as TooLate
 
+from recsys.errors import OverloadError
 from serving.store.redis_script import Argument, Ask
 
 AGAIN_AFTER_S = 0.25
 """How long a server that could not be reached is left alone."""
+WAITING = 4096
+"""How many requests may be under way on one connection."""
 
 
 class Wire:
@@ -40,9 +43,12 @@ class Wire:
         self.failure: Exception | None = None
 
     async def ask(self, *command: Argument) -> Any:
-        """The reply to one command; ResponseError where Redis refuses it, other errors where there is no reply."""
+        """The reply to one command; ResponseError where Redis refuses it, OverloadError where too many are waiting,
+        other errors where there is no reply."""
         if self.failure is not None:
             raise NotConnected(str(self.failure))
+        if len(self._awaited) >= WAITING:
+            raise OverloadError(f"{WAITING} requests are waiting for Redis already; try again in a moment")
         packed = pack_command(command)  # type: ignore[arg-type] # its stub allows one part only
         reply: asyncio.Future[Any] = self._loop.create_future()
         self._awaited.append((self._loop.time() + self._timeout_s, reply))

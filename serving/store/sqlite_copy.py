@@ -33,7 +33,7 @@ def copy(source: Path, target: Path) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         events = _copied(source, partial)
         sync(partial)
-        os.link(partial, target)  # unlike a rename it never replaces what somebody else put there meanwhile
+        _name(partial, target)
         sync(target.parent)
     except sqlite3.Error as error:
         raise StoreError(f"{source} cannot be copied to {target}: {error}; is it an event store?") from error
@@ -67,6 +67,16 @@ def _copied(source: Path, partial: Path) -> int:
             raise StoreError(f"{source} is damaged ({verdict[0]}); use an earlier copy")
         (events,) = written.execute("SELECT count(*) FROM events").fetchone()
     return int(events)
+
+
+def _name(partial: Path, target: Path) -> None:
+    """Unlike a rename a link never replaces what somebody else put there meanwhile; not all file systems have them."""
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        partial.rename(target)
 
 
 def _taken(name: str) -> StoreError:

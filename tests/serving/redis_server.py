@@ -3,13 +3,14 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import redis
+
+from serving.processes import free_port
 
 PASSWORD = "open-sesame-2718"
 BINARIES = ("redis-server", "valkey-server")
@@ -21,13 +22,6 @@ def binary() -> str:
     if found is None:
         pytest.skip(f"none of {', '.join(BINARIES)} is on this machine; install Redis 7 or later, or Valkey")
     return found
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RedisServer:
@@ -53,7 +47,8 @@ class RedisServer:
         always = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.folder), "requirepass": PASSWORD}
         said = {**always, "save": "", "repl-diskless-sync-delay": "0", **self._settings}
         arguments = [part for name, value in said.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen([binary(), *arguments], stdout=(self.folder / "log").open("ab"))
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([binary(), *arguments], stdout=log)
         deadline = time.monotonic() + 20
         with self.client() as client:
             while True:

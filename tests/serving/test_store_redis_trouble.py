@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from recsys.errors import StoreError
+from recsys.errors import OverloadError, StoreError
 from serving.store.redis import RedisStore
+from serving.store.redis_line import WAITING
 from tests.serving.redis_server import RedisServer
 from tests.serving.test_store import ids, view
 
@@ -127,6 +128,19 @@ async def test_a_server_that_stopped_answering_is_waited_for_no_longer_than_set(
     assert await ids(store, user="u") in (["a"], ["a", "b"])
     await store.append([view("b", 2, user="u")])
     assert await ids(store, user="u") == ["a", "b"]
+    await store.close()
+
+
+async def test_of_too_many_requests_to_a_server_that_hangs_the_last_are_refused_at_once(server: RedisServer) -> None:
+    store = RedisStore(server.url)
+    await store.open()
+    server.send(signal.SIGSTOP)
+    asked = [asyncio.create_task(store.check()) for _ in range(WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadError, match=f"{WAITING} requests are waiting for Redis already"):
+        await store.check()
+    server.send(signal.SIGCONT)
+    await asyncio.gather(*asked)
     await store.close()
 
 
