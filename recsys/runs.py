@@ -25,7 +25,8 @@ def firsts(*columns: np.ndarray) -> np.ndarray:
 def distinct(value: np.ndarray) -> np.ndarray:
     """The distinct of `value` [N], ascending [M]."""
     ordered = np.sort(value)
-    return ordered[fresh(ordered)]
+    found: np.ndarray = ordered[fresh(ordered)]
+    return found
 
 
 def numbered(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

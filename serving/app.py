@@ -4,13 +4,16 @@
 """
 
 import gc
+import hashlib
 import logging
 import os
+import tempfile
 from functools import partial
 from pathlib import Path
 
 import faiss
 import numpy as np
+import ray
 import torch
 from fastapi import FastAPI
 from hydra.utils import instantiate
@@ -18,16 +21,23 @@ from pydantic import JsonValue
 from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recsys.clock import ShiftedClock
 from recsys.recommender import Recommender
 from serving.api.application import create_app
 from serving.arguments import ServeArgs
+from serving.janitor import MARK
 from serving.security.guard import Guard
 from serving.service import Loaded, Service
+from serving.watching.logs import ToServer, configure
+from serving.watching.lookout import Lookout
+from serving.watching.replicas import private
 
 NAME = "attune"
 _log = logging.getLogger("attune.app")
+_ENCODINGS = {"plain": "TEXT", "json": "JSON"}
+"""How Ray Serve calls the formats of its own log."""
 
 
 def build(args: ServeArgs) -> Application:
@@ -37,6 +47,7 @@ def build(args: ServeArgs) -> Application:
         ray_actor_options={"num_cpus": args.threads},
         max_ongoing_requests=2 * args.max_concurrent,
         max_queued_requests=args.max_concurrent,
+        logging_config=LoggingConfig(encoding=_ENCODINGS[args.log_format], enable_access_log=False),
     )
     return deployment.bind(args.model_dump(mode="json"))  # type: ignore[no-any-return]
 
@@ -48,7 +59,6 @@ def build(args: ServeArgs) -> Application:
     graceful_shutdown_wait_loop_s=0.2,
     graceful_shutdown_timeout_s=10,
     max_constructor_retry_count=3,
-    logging_config=LoggingConfig(enable_access_log=False),
 )
 @serve.ingress()
 class Shop:
@@ -60,6 +70,9 @@ class Shop:
             os.chdir(args.folder)
         if args.loopback:
             _keep_internal_port_private()
+        _name_requests_ourselves()
+        folder = _meeting_place()
+        configure(args.log_format, handlers=[ToServer(folder.parent / "log")])
         torch.set_num_threads(args.threads)
         faiss.omp_set_num_threads(args.threads)
         self._max_concurrent = args.max_concurrent
@@ -78,6 +91,7 @@ class Shop:
             store_timeout_s=args.store_timeout_ms / 1_000,
             folder=args.bundle,
             load=load if args.follow else None,
+            lookout=Lookout(folder, host=args.metrics_host, port=args.metrics_port),
         )
 
         # What was just loaded stays for good; the collector need not walk through it while shoppers wait.
@@ -92,6 +106,39 @@ def _loaded(folder: Path, *, remembered_tokens: int) -> Loaded:
     """The release in a folder, ready to be served."""
     recommender = Recommender.load(folder).on_offer().remembering(most_tokens=remembered_tokens)
     return Loaded(folder, recommender, recommender.features.memory)
+
+
+def _meeting_place() -> Path:
+    """The folder in which the replicas of this application on this machine find each other."""
+    server = os.environ.get(MARK)
+    if server is not None:
+        return Path(server) / "replicas"
+    application = f"{ray.get_runtime_context().gcs_address} {serve.get_replica_context().app_name}"
+    digest = hashlib.sha256(application.encode()).hexdigest()[:12]
+    ours = Path(tempfile.gettempdir(), f"attune-{os.getuid()}-{digest}")
+    private(ours)
+    return ours / "replicas"
+
+
+class _Unnamed:
+    """In place of Ray Serve's own layer for request ids."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _name_requests_ourselves() -> None:
+    """Keep Ray Serve from naming requests: its layer repeats whatever id was sent, beside the one in the answer.
+
+    `serving.watching.request` takes over sane ones only. Ray Serve's own proxy, where HAProxy is not to be had, still
+    adds its header.
+    """
+    from ray.serve._private import http_util
+
+    http_util.RequestIdMiddleware = _Unnamed  # type: ignore[assignment,misc]
 
 
 def _keep_internal_port_private() -> None:

@@ -1,6 +1,7 @@
 """What the serving application is built from: plain values only, because they travel to other processes."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -28,6 +29,11 @@ class ServeArgs(BaseModel):
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
     follow: bool = Field(default=True, description="Take over the release that a note in the store wants.")
+    metrics_host: str = Field(default="127.0.0.1", description="Where the port for metrics is open.")
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="A port of each machine for the metrics of all its replicas."
+    )
+    log_format: Literal["plain", "json"] = Field(default="plain", description="How lines of the log are written.")
     folder: Path | None = Field(
         default=None, description="Where relative paths start; None is the worker's own folder."
     )

@@ -6,6 +6,7 @@ once, and the moment of switching between the two needs no setting.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -16,12 +17,17 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
+def _unobserved(waits_s: Sequence[float], took_s: float) -> None:
+    """Nobody looks."""
+
+
 class Batching(Generic[Question, Answer]):
     """One thread that runs `work` on everything that is waiting, up to `largest` questions at a time.
 
     `work` returns one answer per question, in order; an exception in place of an answer is raised to that caller
     alone; a question that its caller has given up is not worked on. More than `waiting` queued questions are refused
-    with OverloadError, so the queue never grows without bound.
+    with OverloadError, so the queue never grows without bound. `observe` is told of every batch how many seconds each
+    question had waited and how many the batch took.
     """
 
     def __init__(
@@ -31,12 +37,14 @@ class Batching(Generic[Question, Answer]):
         name: str,
         largest: int,
         waiting: int = 4096,
+        observe: Callable[[Sequence[float], float], None] = _unobserved,
     ) -> None:
         self._work = work
+        self._observe = observe
         self._name = name
         self._largest = largest
         self._limit = waiting
-        self._queue: SimpleQueue[tuple[Question, asyncio.Future[Answer]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Question, asyncio.Future[Answer], float] | None] = SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -53,7 +61,7 @@ class Batching(Generic[Question, Answer]):
         if self._queue.qsize() >= self._limit:
             raise OverloadError(f"{self._name} already has {self._limit} requests waiting; try again in a moment")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.put((question, future))
+        self._queue.put((question, future, time.perf_counter()))
         return await future
 
     async def close(self) -> None:
@@ -76,9 +84,13 @@ class Batching(Generic[Question, Answer]):
                     self._queue.put(None)
                     break
                 batch.append(more)
-            wanted = [(question, future) for question, future in batch if not future.cancelled()]
-            if wanted:
-                _hand_over(wanted, self._answers([question for question, _ in wanted]))
+            wanted = [(question, future, asked) for question, future, asked in batch if not future.cancelled()]
+            if not wanted:
+                continue
+            started = time.perf_counter()
+            answers = self._answers([question for question, _, _ in wanted])
+            _hand_over([future for _, future, _ in wanted], answers)
+            self._observe([started - asked for _, _, asked in wanted], time.perf_counter() - started)
 
     def _answers(self, questions: Sequence[Question]) -> Sequence[Answer | Exception]:
         try:
@@ -91,10 +103,10 @@ class Batching(Generic[Question, Answer]):
         return answers
 
 
-def _hand_over(batch: Sequence[tuple[Question, asyncio.Future[Answer]]], answers: Sequence[Answer | Exception]) -> None:
+def _hand_over(futures: Sequence[asyncio.Future[Answer]], answers: Sequence[Answer | Exception]) -> None:
     """Wake the callers with one call per event loop, which is far cheaper than one per caller."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | Exception]]] = {}
-    for (_, future), answer in zip(batch, answers, strict=True):
+    for future, answer in zip(futures, answers, strict=True):
         by_loop.setdefault(future.get_loop(), []).append((future, answer))
     for loop, pairs in by_loop.items():
         try:

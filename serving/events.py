@@ -10,6 +10,7 @@ Decisions worth knowing:
   backwards, would not see the event); further ahead, or before 1990, is rejected as a mistake.
 """
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from recsys.event import Event, EventType
 from serving.api.event import EventIn, Receipt, Receipts
 from serving.api.problem import TOO_MANY, errors_of, words
 from serving.store.protocol import OnlineStore
+from serving.watching.meter import Meter
 
 FUTURE_TOLERANCE = 5 * MINUTE
 EARLIEST = parse_instant("1990-01-01")
@@ -46,8 +48,9 @@ class Numbered(Protocol):
 class Listening:
     """Takes events in; holds no state of its own, so any number of replicas may listen at once."""
 
-    def __init__(self, store: OnlineStore, offer: Numbered, clock: Clock) -> None:
+    def __init__(self, store: OnlineStore, offer: Numbered, clock: Clock, *, meter: Meter | None = None) -> None:
         self._store = store
+        self._meter = meter or Meter()
         self._offer = offer
         self._clock = clock
 
@@ -68,11 +71,14 @@ class Listening:
             else:
                 events.append(event)
                 receipts.append(Receipt(event_id=event.event_id, status="accepted", note=note))
+        started = time.perf_counter()
         fresh = iter(await self._store.append(events) if events else ())
+        took_s = time.perf_counter() - started
         results = [
             receipt if receipt.status == "rejected" or next(fresh) else _duplicate(receipt) for receipt in receipts
         ]
-        counts = Counter(receipt.status for receipt in results)
+        counts: Counter[str] = Counter(receipt.status for receipt in results)
+        self._meter.heard(counts, took_s)
         return Receipts(
             accepted=counts["accepted"], duplicate=counts["duplicate"], rejected=counts["rejected"], results=results
         )

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from serving.store.protocol import Exposure, OnlineStore
+from serving.watching.meter import Meter
 
 _log = logging.getLogger("attune.exposure")
 
@@ -17,8 +18,15 @@ class ExposureLog:
     """
 
     def __init__(
-        self, store: OnlineStore, *, waiting: int = 10_000, largest: int = 256, gather_s: float = 0.05
+        self,
+        store: OnlineStore,
+        *,
+        waiting: int = 10_000,
+        largest: int = 256,
+        gather_s: float = 0.05,
+        meter: Meter | None = None,
     ) -> None:
+        self._meter = meter or Meter()
         self.lost = 0
         self.written = 0
         self._store = store
@@ -49,9 +57,12 @@ class ExposureLog:
             try:
                 await self._store.record_exposures(batch)
                 self.written += len(batch)
+                self._meter.exposed(len(batch))
             except Exception as failure:  # noqa: BLE001 - a slate that is not recorded must not stop the next one
+                self._meter.store_failed("record_exposures")
                 self._lose(len(batch), str(failure))
 
     def _lose(self, count: int, reason: str) -> None:
         self.lost += count
+        self._meter.exposed(lost=count)
         _log.warning("exposure log: %d slates not recorded (%d so far): %s", count, self.lost, reason)

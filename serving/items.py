@@ -22,6 +22,7 @@ from recsys.retrieval.assortment import COMPACT_AT, Change
 from recsys.retrieval.filter.attribute import attribute_text
 from serving.store.item import ItemChange, ItemOutcome, StoredItem, Written, merged
 from serving.store.protocol import OnlineStore
+from serving.watching.meter import Meter
 
 _log = logging.getLogger("attune.items")
 _PAGE = 2_000
@@ -62,8 +63,16 @@ class Stocking:
     """Changes in, the assortment kept up to date; one per replica."""
 
     def __init__(
-        self, store: OnlineStore, catalogue: Catalogue, offer: Offers, *, clock: Clock, every_s: float = 0.1
+        self,
+        store: OnlineStore,
+        catalogue: Catalogue,
+        offer: Offers,
+        *,
+        clock: Clock,
+        every_s: float = 0.1,
+        meter: Meter | None = None,
     ) -> None:
+        self._meter = meter or Meter()
         self._store = store
         self._catalogue = catalogue
         self._offer = offer
@@ -134,6 +143,7 @@ class Stocking:
             try:
                 await self.catch_up()
             except StoreError as failure:
+                self._meter.store_failed("items_since")
                 if not self._in_trouble:
                     _log.error("items are not followed, the latest changes may be missing: %s", failure)
                 self._in_trouble = True

@@ -103,10 +103,12 @@ class Ladder:
 
     Args:
         rng: of exploration.
+        failed: is told the name of a rung that failed.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, *, failed: Callable[[str], None] = lambda _: None) -> None:
         self._rng = rng
+        self._failed = failed
         self._prepared: dict[int, tuple[Recommends, Slate]] = {}
         self.pace = Pace()
         self._trust = Trust()
@@ -167,6 +169,7 @@ class Ladder:
         try:
             slates = _STEPS[rung](asked[0].recommender, asked, self._rng)
         except Exception as failure:  # noqa: BLE001 - whatever broke, the shopper shall get an answer
+            self._failed(rung.name.lower())
             _log.warning("%s failed, answering with less", _NAMES[rung], exc_info=failure)
             return None
         self.pace.note(rung, len(asked), time.perf_counter() - began)

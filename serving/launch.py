@@ -20,6 +20,7 @@ from serving.security import admission
 from serving.security.policy import is_loopback
 from serving.server import Server
 from serving.store.protocol import Note, OnlineStore
+from serving.watching.logs import FORMATS
 
 _log = logging.getLogger("attune.launch")
 CLOCKS: Mapping[str, Callable[[int], int]] = {
@@ -37,6 +38,8 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
     """
     if config.clock not in CLOCKS:
         raise ConfigError(f"clock={config.clock} is not known; choose one of {', '.join(CLOCKS)}")
+    if config.app.log_format not in FORMATS:
+        raise ConfigError(f"app.log_format={config.app.log_format} is not known; choose one of {', '.join(FORMATS)}")
     store, release, security = _plain(config.store), instantiate(config.release), _plain(config.security)
     server: Server = instantiate(config.server)
     asyncio.run(admission.check(instantiate(security), instantiate(store), host=server.host))

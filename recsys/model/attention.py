@@ -72,8 +72,9 @@ class Trunk(nn.Module):
     """Blocks one after the other, masked by time; each takes hidden states [B, L, D], the mask, who is asked, and what
     it looks back on beside."""
 
-    def __init__(self, blocks: Iterable[nn.Module]) -> None:
+    def __init__(self, blocks: Iterable[nn.Module], *, dim: int, heads: int) -> None:
         super().__init__()
+        self.dim, self.heads = dim, heads
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, hidden: Tensor, batch: SequenceBatch, asked: Asked | None = None) -> Tensor:
@@ -97,5 +98,4 @@ class Trunk(nn.Module):
 
     def nothing(self) -> Tensor:
         """See `Extends`."""
-        heads, dim = int(self.blocks[0].heads), int(self.blocks[0].project.in_features)
-        return torch.empty(2 * len(self.blocks), heads, 0, dim // heads)
+        return torch.empty(2 * len(self.blocks), self.heads, 0, self.dim // self.heads)

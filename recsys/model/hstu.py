@@ -123,6 +123,7 @@ class TransductionTrunk(nn.Module):
 
     def __init__(self, *, dim: int, blocks: int, heads: int, dropout: float, longest: int, timed: bool) -> None:
         super().__init__()
+        self.dim, self.heads = dim, heads
         self.apart = Apart(longest=longest, timed=timed)
         self.blocks = nn.ModuleList(
             TransductionUnit(dim=dim, heads=heads, dropout=dropout, longest=longest, buckets=self.apart.buckets)
@@ -148,8 +149,7 @@ class TransductionTrunk(nn.Module):
 
     def nothing(self) -> Tensor:
         """See `Extends`."""
-        heads, dim = int(self.blocks[0].heads), int(self.blocks[0].out.in_features)
-        return torch.empty(2 * len(self.blocks), heads, 0, dim // heads)
+        return torch.empty(2 * len(self.blocks), self.heads, 0, self.dim // self.heads)
 
 
 @registered

@@ -78,7 +78,8 @@ class LiGR(SequenceEncoder):
         similarity: Similarity | None = None,
     ) -> None:
         insist_divisible(dim, heads)
-        trunk = Trunk(GatedBlock(dim=dim, heads=heads, dropout=dropout, expansion=expansion) for _ in range(blocks))
+        made = (GatedBlock(dim=dim, heads=heads, dropout=dropout, expansion=expansion) for _ in range(blocks))
+        trunk = Trunk(made, dim=dim, heads=heads)
         super().__init__(
             trunk, items=items, features=features, dim=dim, dropout=dropout, tower=tower, similarity=similarity,
             blocks=blocks, heads=heads, expansion=expansion,

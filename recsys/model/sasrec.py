@@ -72,7 +72,8 @@ class SASRec(SequenceEncoder):
         similarity: Similarity | None = None,
     ) -> None:
         insist_divisible(dim, heads)
-        trunk = Trunk(Block(dim=dim, heads=heads, dropout=dropout) for _ in range(blocks))
+        made = (Block(dim=dim, heads=heads, dropout=dropout) for _ in range(blocks))
+        trunk = Trunk(made, dim=dim, heads=heads)
         super().__init__(
             trunk, items=items, features=features, dim=dim, dropout=dropout, tower=tower, similarity=similarity,
             blocks=blocks, heads=heads,

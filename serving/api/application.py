@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from recsys.errors import OverloadError, StoreError
 from recsys.retrieval.filter.parse import json_schema
-from serving.api import items, routes
+from serving.api import admin, items, routes
 from serving.api.envelope import Envelope
 from serving.api.event import EventBatch, EventIn
 from serving.api.item import BulkRow, ItemIn, ItemPatch
@@ -28,6 +28,7 @@ from serving.security.gate import Gate
 from serving.security.guard import Guard
 from serving.security.scope import SCHEMES, UNDECLARED
 from serving.service import Service
+from serving.watching.request import Requests
 
 _log = logging.getLogger("attune.api")
 _DESCRIPTION = """Personalised slates, and the events that make them personal.
@@ -55,11 +56,14 @@ def create_app(service: Service, *, max_concurrent: int = 128, guard: Guard | No
     app.state.service = service
     app.include_router(routes.router)
     app.include_router(items.router)
+    app.include_router(admin.router)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Shedding, limit=max_concurrent)
+    meter = service.lookout.meter
+    app.add_middleware(Shedding, limit=max_concurrent, shed=meter.shed)
     if guard is not None:
         app.add_middleware(Gate, guard=guard, describe=lambda: _openapi(app))
     app.add_middleware(Envelope)
+    app.add_middleware(Requests, meter=meter, failed=_on_anything)  # the last one added is the outermost
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(StoreError, _on_store)
@@ -85,8 +89,10 @@ async def _on_http(request: Request, failure: Exception) -> Response:
     ).response()
 
 
-async def _on_store(_: Request, failure: Exception) -> Response:
+async def _on_store(request: Request, failure: Exception) -> Response:
     _log.error("store: %s", failure)
+    service: Service = request.app.state.service
+    service.lookout.meter.store_failed(f"{request.method} {getattr(request.scope.get('route'), 'path_format', '')}")
     detail = "the event store cannot do this at the moment; nothing was acknowledged, so send it again"
     return Problem(503, detail, kind="store-unavailable", headers={"retry-after": "1"}).response()
 

@@ -4,6 +4,7 @@ Plain ASGI, because a request must not pay for wrappers it does not need.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -77,19 +78,23 @@ def _declared(scope: Scope) -> int:
 
 
 class Shedding:
-    """Answers 503 at once when `limit` requests are being worked on; health checks always pass."""
+    """Answers 503 at once when `limit` requests are being worked on, and calls `shed`; health checks, and who wants to
+    know what is the matter, always pass."""
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, shed: Callable[[], None]) -> None:
         self.app = app
+        self._shed = shed
         self.limit = limit
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on unless too many are on their way."""
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        path = scope.get("path", "")
+        if scope["type"] != "http" or not path.startswith("/v1/") or path.startswith("/v1/admin/"):
             await self.app(scope, receive, send)
             return
         if self._running >= self.limit:
+            self._shed()
             problem = Problem(
                 503,
                 f"{self.limit} requests are being answered already; ask again in a second",

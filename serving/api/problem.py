@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails, to_json
 from starlette.responses import Response
 
 from recsys.event import EventType
+from serving.watching.request import CURRENT
 
 MEDIA_TYPE = "application/problem+json"
 _SHOWN = 20
@@ -60,6 +61,7 @@ class ProblemBody(BaseModel):
     title: str
     status: int
     detail: str
+    request_id: str | None = Field(default=None, description="As in the header x-request-id; please quote it.")
     errors: list[Fault] | None = None
 
 
@@ -88,8 +90,9 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """The problem as an HTTP response."""
-        return Response(to_json(self.body), self.status, self.headers, MEDIA_TYPE)
+        """The problem as an HTTP response; it names the request, so that its lines in the log can be found."""
+        body = self.body if (request_id := CURRENT.get()) is None else {**self.body, "request_id": request_id}
+        return Response(to_json(body), self.status, self.headers, MEDIA_TYPE)
 
 
 def malformed_json(failure: ValueError) -> Problem:
