@@ -170,7 +170,7 @@ class Ladder:
             slates = _STEPS[rung](asked[0].recommender, asked, self._rng)
         except Exception as failure:  # noqa: BLE001 - whatever broke, the shopper shall get an answer
             self._failed(rung.name.lower())
-            _log.warning("%s failed, answering with less", _NAMES[rung], exc_info=failure)
+            _log.warning("rung %s failed, answering with less", rung.name.lower(), exc_info=failure)
             return None
         self.pace.note(rung, len(asked), time.perf_counter() - began)
         self._trust.note(rung, held=True)

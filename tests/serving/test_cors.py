@@ -6,11 +6,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serving.exposure import ExposureLog
 from serving.security.key import Kind
 from serving.security.keys import Keys
 from serving.security.loopback import Loopback
 from serving.security.scope import PUBLISHABLE, Scope
 from tests.serving.locked import VIEW, Locked, a_key, bearer, locked
+from tests.serving.shop import broken
 from tests.serving.test_items_api import replica
 
 SHOP, OTHER = "https://shop.example", "https://attacker.example"
@@ -101,8 +103,10 @@ async def test_every_answer_says_how_it_is_to_be_treated(shop: Locked) -> None:
             assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_even_the_answer_that_something_broke_says_so_and_names_nothing_inside(shop: Locked) -> None:
-    shop.recommender.anything_works = False
+async def test_even_the_answer_that_something_broke_says_so_and_names_nothing_inside(
+    shop: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ExposureLog, "record", broken)
     answer = await shop.http.post("/v1/recommendations", json={}, headers=bearer(SERVER_TEXT))
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")

@@ -11,6 +11,7 @@ import pytest
 from recsys.clock import DAY, SECOND
 from serving.exposure import ExposureLog
 from tests.serving.conftest import Shopfront
+from tests.serving.shop import broken
 
 
 async def ask(shop: Shopfront, **question: object) -> dict[str, Any]:
@@ -145,10 +146,7 @@ async def test_if_nothing_works_there_is_a_prepared_answer_without_internals(sho
 async def test_an_unexpected_failure_is_a_500_problem_without_internals(
     shop: Shopfront, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def out_of_memory(*_: object) -> None:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
-
-    monkeypatch.setattr(ExposureLog, "record", out_of_memory)
+    monkeypatch.setattr(ExposureLog, "record", broken)
     answer = await shop.http.post("/v1/recommendations", json={})
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
@@ -242,7 +240,7 @@ async def test_a_wrong_address_or_method_is_a_problem_too(shop: Shopfront, metho
     answer = await shop.http.request(method, path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert set(answer.json()) == {"type", "title", "status", "detail"}
+    assert set(answer.json()) == {"type", "title", "status", "detail", "request_id"}
 
 
 async def test_health_and_readiness(shop: Shopfront) -> None:

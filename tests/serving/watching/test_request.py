@@ -6,9 +6,11 @@ import logging
 import httpx
 import pytest
 
+from serving.exposure import ExposureLog
 from serving.watching.logs import JsonLines
 from serving.watching.request import CURRENT
 from tests.serving.conftest import Shopfront
+from tests.serving.shop import broken
 
 
 async def ask(shop: Shopfront, request_id: str | None = None, **question: object) -> httpx.Response:
@@ -47,9 +49,9 @@ async def test_so_do_what_is_not_there_and_what_is_too_large(shop: Shopfront) ->
 
 
 async def test_what_nobody_expected_is_a_problem_that_can_be_found_in_the_log(
-    shop: Shopfront, caplog: pytest.LogCaptureFixture
+    shop: Shopfront, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop.recommender.anything_works = False
+    monkeypatch.setattr(ExposureLog, "record", broken)
     caplog.handler.setFormatter(JsonLines())
     with caplog.at_level(logging.ERROR, "attune"):
         answer = await ask(shop, "r-4")
