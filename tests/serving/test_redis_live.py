@@ -1,4 +1,4 @@
-"""Two real replicas on a real Redis that dies and comes back: nothing acknowledged is lost, and everybody is answered."""
+"""Two real replicas on a real Redis that dies and comes back: nothing acknowledged is lost, everybody is answered."""
 
 import asyncio
 import time
