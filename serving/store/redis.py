@@ -1,9 +1,10 @@
-"""The shared store: Redis 7 or later, or Valkey, for several machines.
+"""The shared store: Redis 7 or later, or Valkey, for several machines. One primary, not a Redis Cluster.
 
 - **Durable.** An event is acknowledged only after Redis answered, and Redis answers as its own settings say: with
   `appendonly yes` and `appendfsync always` once the event is on its disk, with `everysec` up to a second before (two
   under load). `durability` says which of them is needed; a server that keeps less is refused when it is connected to,
   and `durability=none` takes any, with a warning. Memory must not be freed by eviction: `maxmemory-policy noeviction`.
+  Replicas of the server are not waited for: one that takes over may lack the latest events, as below.
 - **In order.** One script takes in the events of a call (a thousand at a time), all or none. It numbers them, so
   numbers have no gaps and follow the order in which events became durable: Redis runs one script at a time, logs it as
   one transaction, and answers nobody, reader or writer, before that is on the disk (`always`). A server that lost its
@@ -28,6 +29,7 @@ import logging
 from collections.abc import Sequence
 
 from redis.asyncio import ConnectionPool
+from redis.exceptions import RedisError
 
 from recsys.errors import ConfigError, StoreError
 from recsys.event import Event
@@ -82,7 +84,8 @@ class RedisStore:
             )
         try:
             self._pool = ConnectionPool.from_url(url, protocol=2, socket_timeout=None, driver_info=None)
-        except ValueError:  # its message may hold the password
+            self._pool.make_connection()  # type: ignore[no-untyped-call] # refuses options that do not exist
+        except (ValueError, TypeError, RedisError):  # the message may hold the password
             raise ConfigError("store.url is not an address of Redis; use redis://HOST:PORT/DATABASE") from None
         settings = self._pool.connection_kwargs
         place = settings.get("path") or f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"

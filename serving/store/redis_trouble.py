@@ -59,6 +59,6 @@ def explained(
             raise StoreError(f"event store {store.where}: {failure}") from failure
         except tuple(_REMEDIES) as failure:
             remedy = next(said for kind, said in _REMEDIES.items() if isinstance(failure, kind))
-            raise StoreError(f"event store {store.where}: {failure}; {remedy}") from failure
+            raise StoreError(f"event store {store.where}: {str(failure).rstrip('.')}; {remedy}") from failure
 
     return explaining

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -195,6 +196,27 @@ async def test_redis_is_copied_and_restored_as_documented(tmp_path: Path) -> Non
         assert kept[: len(before)] == before
         assert await store.append([view("1", 1, user="u"), view("new", 1_000_000, anonymous="v")]) == [False, True]
         assert (await store.arrived(after=len(kept), limit=9))[0].event.event_id == "new"
+        await store.close()
+    finally:
+        server.stop()
+        restored.stop()
+
+
+async def test_the_log_of_redis_copied_while_it_is_written_starts_another_server(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    server, restored = RedisServer(tmp_path / "one"), RedisServer(tmp_path / "other")
+    server.start()
+    try:
+        with Writer(RedisStore(server.url)) as writer:
+            before = list(writer.acknowledged)
+            shutil.copytree(tmp_path / "one" / "appendonlydir", tmp_path / "other" / "appendonlydir")
+        restored.start()
+        store = RedisStore(restored.url)
+        await store.open()
+        kept = await ids(store, user="u", limit=1_000_000)
+        assert kept[: len(before)] == before
+        assert [one.number for one in await store.arrived(after=0, limit=1_000_000)] == list(range(1, len(kept) + 1))
         await store.close()
     finally:
         server.stop()

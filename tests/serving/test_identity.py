@@ -3,7 +3,7 @@
 import asyncio
 import random
 import sqlite3
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from tests.serving.stores import Place
 ANN, BOB, NOBODY = Change(4, "ann"), Change(6, "bob"), Change(8, None)
 
 
-@pytest.mark.parametrize(
+BY_HAND = pytest.mark.parametrize(
     ("changes", "of_ann", "of_visitor"),
     [
         ([], [], [(LONG_AGO, FAR_OFF)]),
@@ -33,11 +33,34 @@ ANN, BOB, NOBODY = Change(4, "ann"), Change(6, "bob"), Change(8, None)
         ([ANN, BOB, NOBODY], [(LONG_AGO, 6)], [(8, FAR_OFF)]),
     ],
 )
+
+
+@BY_HAND
 def test_spans_of_a_visitors_events_by_hand(
     changes: list[Change], of_ann: list[tuple[int, int]], of_visitor: list[tuple[int, int]]
 ) -> None:
     assert spans_of_user(changes, "ann") == of_ann
     assert spans_of_visitor(changes) == of_visitor
+
+
+@BY_HAND
+async def test_stores_know_the_same_spans(
+    store: OnlineStore, changes: list[Change], of_ann: list[tuple[int, int]], of_visitor: list[tuple[int, int]]
+) -> None:
+    signed_in = [Change(0, None), *changes]
+    linked: list[Fact] = [
+        (2 * to.at, to.user or was.user, "v", "link" if to.user else "unlink") for was, to in pairwise(signed_in)
+    ]
+    seen: list[Fact] = [(2 * at + 1, None, "v", "view") for at in range(11)]
+    await store.append([event_of(number, fact) for number, fact in enumerate([*seen, *linked])])
+
+    async def known(user: str | None, visitor: str | None) -> list[int]:
+        found = await store.history(user_id=user, anonymous_id=visitor, limit=99)
+        return [event.occurred_at // 2 for event in found]
+
+    assert await known("ann", None) == [at for at in range(11) if any(a <= at < b for a, b in of_ann)]
+    if not changes or changes[-1].user is None:
+        assert await known(None, "v") == [at for at in range(11) if any(a <= at < b for a, b in of_visitor)]
 
 
 def test_a_question_with_both_ids_adopts_what_the_visitor_did_as_nobody() -> None:

@@ -222,7 +222,14 @@ async def test_whoever_knows_of_item_changes_that_were_lost_is_told_everything_a
 
 
 @pytest.mark.parametrize(
-    "url", [f"rdis://:{PASSWORD}@host", f"redis://:{PASSWORD}@host:port", f"{PASSWORD}", f"redis://:{PASSWORD}@["]
+    "url",
+    [
+        f"rdis://:{PASSWORD}@host",
+        f"redis://:{PASSWORD}@host:port",
+        f"{PASSWORD}",
+        f"redis://:{PASSWORD}@[",
+        f"redis://:{PASSWORD}@host?colour=red",
+    ],
 )
 def test_an_address_that_is_none_is_refused_without_saying_the_password(url: str) -> None:
     with pytest.raises(ConfigError, match=r"store\.url is not an address of Redis; use redis://") as refused:
