@@ -5,6 +5,7 @@ Plain ASGI. Deeper in, a body is limited by `serving/api/limits.py` and its cont
 """
 
 from collections.abc import Mapping
+from itertools import chain
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -49,7 +50,7 @@ class Envelope:
 
 def _refusal(scope: Scope) -> Problem | None:
     pairs = scope["headers"]
-    if len(pairs) > MAX_HEADERS or sum(len(name) + len(value) for name, value in pairs) > MAX_HEADER_BYTES:
+    if len(pairs) > MAX_HEADERS or sum(map(len, chain.from_iterable(pairs))) > MAX_HEADER_BYTES:
         return Problem(
             431,
             f"send at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes together",

@@ -79,7 +79,7 @@ async def bulk(request: Request) -> Response:
     summary="Say what an item is",
     response_model=ItemReceipt,
     openapi_extra=body_of("ItemIn") | _NEEDED,
-    responses=problems_of(*REFUSALS, 400, 413, 422, 503),
+    responses=problems_of(*REFUSALS, 400, 404, 413, 422, 503),  # 404: an id with a line break is no path
 )
 async def put(item_id: str, request: Request) -> Response:
     """The item is this from now on, whether it was known or not; what is left out is unknown. Durable, and answers

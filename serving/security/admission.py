@@ -39,6 +39,8 @@ async def welcome(config: DictConfig, *, clock: Clock | None = None) -> list[str
                 f"development key, for a week, on loopback only: {text}\n"
                 f"  try it: curl -H 'authorization: Bearer {text}' http://{config.server.host}:{config.server.port}/readyz"
             ] * (key in kept.keys)
+        elif not keys.living(clock.now(), on_loopback=True):
+            lines.append("every key has ended; recsys-keys create=NAME scopes=[admin] makes one, without a restart")
         elif any(key.development and key.lives(clock.now()) for key in keys.keys):
             lines.append("a development key that was made here earlier still counts; recsys-keys revoke=development")
     finally:
