@@ -273,9 +273,13 @@ class Segmentation(Protocol):
 
 class Ranker(Protocol):
     """Orders everything that was retrieved for a known shopper by one learnt chance; until it is `ready` the blend's
-    weights do."""
+    weights do.
+
+    `depth` is how many candidates it is asked about, the blend's best of those that may be shown.
+    """
 
     ready: bool
+    depth: int
 
     def count(self, histories: "Histories", *, items: int, until: int, category: np.ndarray) -> None:
         """Facts of the crowd from the events before `until`; `items` is V, `category` that of every index [V]."""

@@ -15,6 +15,8 @@ from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
 from recsys.intent.intent import Intent, intents
 from recsys.intent.module import IntentModule
+from recsys.model.encoder import SequenceEncoder
+from recsys.model.reading import Reader
 from recsys.protocols import Encoder, Index, Policy, Ranker
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.assortment import Assortment
@@ -39,6 +41,7 @@ class Recommender:
         ranker: orders what was retrieved for known shoppers; where there is none the blend's weights do.
         heads: what tells a shopper's intent, on the encoder's trunk; None where nothing was trained to.
         offer: what is on offer now and may change meanwhile; None for the catalogue as it was trained on, all of it.
+        reader: remembers the shoppers it encoded; None where every question is read as a whole.
     """
 
     catalogue: Catalogue
@@ -53,6 +56,7 @@ class Recommender:
     facts: Mapping[str, Any] = field(default_factory=dict)
     heads: IntentModule | None = None
     offer: Assortment | None = None
+    reader: Reader | None = None
 
     @classmethod
     def load(cls, bundle: Path | str, *, threads: int | None = None) -> "Recommender":
@@ -71,6 +75,13 @@ class Recommender:
         vectors = self.encoder.item_vectors().detach().numpy()
         return replace(self, offer=Assortment(self.catalogue, self.index, vectors))
 
+    def remembering(self, *, most_tokens: int = 100_000) -> "Recommender":
+        """The same recommender, which of shoppers it met before reads only what is new, where its encoder can; up to so
+        many tokens are kept, each the size of two states per block."""
+        if not isinstance(self.encoder, SequenceEncoder) or not Reader.can_read(self.encoder, self.features):
+            return self
+        return replace(self, reader=Reader(self.encoder, self.features, most_tokens=most_tokens))
+
     @property
     def coding(self) -> Coding:
         """How events become the small numbers of a history."""
@@ -78,6 +89,8 @@ class Recommender:
 
     def encode(self, states: Sequence[ShopperState]) -> np.ndarray:
         """Query vectors [B, D] float32 of shoppers [B], each at its own instant."""
+        if self.reader is not None:
+            return self.reader.encode(states)
         with torch.inference_mode():
             return self.encoder(question_batch(list(states), self.features)).numpy()
 
@@ -129,13 +142,15 @@ class Recommender:
         counts: Sequence[int],
         rng: np.random.Generator | Sequence[np.random.Generator],
         with_encoder: bool = True,
+        with_ranker: bool = True,
     ) -> list[Slate]:
         """A slate for each state, of at most `counts` [B] items, by one `rng` or by one for each state [B]. CPU-bound
         and synchronous.
 
-        Without the encoder the crowd's sources answer alone, and the slate says that it is degraded.
+        Without the encoder the crowd's sources answer alone, and the slate says that it is degraded; without the ranker
+        the blend's weights order.
         """
-        chosen = self.choose(states, counts=counts, rng=rng, with_encoder=with_encoder)
+        chosen = self.choose(states, counts=counts, rng=rng, with_encoder=with_encoder, with_ranker=with_ranker)
         degraded = None if with_encoder else "the model did not answer; this is the wisdom of crowds"
         return [
             Slate(
@@ -155,6 +170,7 @@ class Recommender:
         counts: Sequence[int],
         rng: np.random.Generator | Sequence[np.random.Generator],
         with_encoder: bool = True,
+        with_ranker: bool = True,
         query: np.ndarray | None = None,
     ) -> list[tuple[Blended, Choice]]:
         """What `answer` says, without the words: retrieval, blend and policy for each state; `query` [B, D] are the
@@ -171,7 +187,7 @@ class Recommender:
         known = query[asks] if query is not None else None
         found = iter((self.retrieve(asking) if known is None else self.nearest(known, asking)) if asking else ())
         blended = [
-            self._ranked(state, next(found) if ask else None, count)
+            self._ranked(state, next(found) if ask else None, count, by_ranker=with_ranker)
             for state, ask, count in zip(states, asks, counts, strict=True)
         ]
         drawn = [rng] * len(states) if isinstance(rng, np.random.Generator) else rng
@@ -180,7 +196,9 @@ class Recommender:
             for mixed, state, count, own in zip(blended, states, counts, drawn, strict=True)
         ]
 
-    def _ranked(self, state: ShopperState, encoder: Candidates | None, count: int) -> Blended:
+    def _ranked(
+        self, state: ShopperState, encoder: Candidates | None, count: int, *, by_ranker: bool = True
+    ) -> Blended:
         """All candidates: by the ranker where it learnt of such shoppers and the encoder spoke, else by the blend;
         filled up with whatever is wanted, where that leaves too few for `count`."""
         allowed = self._allowed(state)
@@ -188,9 +206,10 @@ class Recommender:
         mixed = self.blend.mix(gathered, self.blend.weights.get(state.knowledge, {}))
         if state.wanted is not None and allowed is not None:
             mixed = filled(mixed, state, allowed, count)
-        if self.ranker is None or not self.ranker.ready or encoder is None or state.knowledge is not Knowledge.KNOWN:
+        ranker = self.ranker if by_ranker and encoder is not None and state.knowledge is Knowledge.KNOWN else None
+        if ranker is None or not ranker.ready:
             return mixed
-        return ranked(self.ranker, state, gathered, mixed, known=self.catalogue.size)
+        return ranked(ranker, state, gathered, mixed, known=self.catalogue.size)
 
     def _allowed(self, state: ShopperState) -> Allowed | None:
         """What may be shown to the shopper; None where that is everything there ever was."""

@@ -28,16 +28,19 @@ class Candidates:
         return cls(np.empty(0, np.int64), np.empty(0, np.float32))
 
     @classmethod
-    def best_of(cls, dense: np.ndarray, count: int) -> "Candidates":
-        """The `count` best positive entries of dense scores [V]; ties go to the smaller index."""
-        positive = np.flatnonzero(dense > 0)
-        if len(positive) > count:
-            scores = dense[positive]
-            threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
-            positive = positive[scores >= threshold]
-        order = np.lexsort((positive, -dense[positive]))[:count]
-        chosen = positive[order]
-        return cls(chosen.astype(np.int64), dense[chosen].astype(np.float32))
+    def best(cls, item: np.ndarray, score: np.ndarray, count: int | None) -> "Candidates":
+        """The `count` best (None: all) of distinct items [N] with scores [N]; ties go to the smaller index."""
+        if count is not None and len(item) > count:
+            kept = (score >= np.partition(score, len(score) - count)[len(score) - count]).nonzero()[0]
+            item, score = item[kept], score[kept]
+        order = np.lexsort((item, -score))[:count]
+        return cls(item[order].astype(np.int64), score[order].astype(np.float32))
+
+    @classmethod
+    def best_of(cls, dense: np.ndarray, count: int | None) -> "Candidates":
+        """The `count` best (None: all) positive entries of dense scores [V]; ties go to the smaller index."""
+        positive = (dense > 0).nonzero()[0]
+        return cls.best(positive, dense[positive], count)
 
     def kept(self, which: Callable[[np.ndarray], np.ndarray], count: int) -> "Candidates":
         """The best `count` of those that `which` keeps: items [N] in, [N] bool out."""

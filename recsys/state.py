@@ -4,11 +4,11 @@ The same objects come from the log (training, evaluation) and from the online st
 them is shared code, so offline and online cannot drift apart.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from recsys.retrieval.filter.expression import Filter
 
 SESSION_GAP = 30 * MINUTE
+Told = TypeVar("Told")
 
 
 class Knowledge(StrEnum):
@@ -70,6 +71,7 @@ class History:
     device: np.ndarray = field(default_factory=_absent)
     position: np.ndarray = field(default_factory=_absent)
     query: np.ndarray = field(default_factory=_absent)
+    _told: "dict[object, History]" = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, nothing in _NOTHING.items():
@@ -84,8 +86,11 @@ class History:
     @classmethod
     def joined(cls, parts: "Sequence[History]") -> "History":
         """The parts end to end, not sorted."""
-        names = cls.__dataclass_fields__
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in HISTORY_COLUMNS})
+
+    def columns(self) -> list[np.ndarray]:
+        """Every array of E rows."""
+        return [getattr(self, name) for name in HISTORY_COLUMNS]
 
     def __len__(self) -> int:
         return len(self.item)
@@ -95,7 +100,7 @@ class History:
             rows = np.flatnonzero(rows)  # once for all columns
             if len(rows) == len(self):
                 return self
-        return History(**{name: taken(getattr(self, name), rows) for name in History.__dataclass_fields__})
+        return History(**{name: taken(getattr(self, name), rows) for name in HISTORY_COLUMNS})
 
     def before(self, at: int) -> "History":
         """The part strictly before `at`."""
@@ -104,15 +109,26 @@ class History:
 
     def of_type(self, *types: EventType) -> "History":
         """The events of these types."""
-        return self[is_one_of(types)[self.type]]
+        return self._once(types, lambda: is_one_of(types)[self.type])
 
     def interactions(self) -> "History":
         """The events in which the shopper acted on an item the catalogue knows."""
-        return self[_IS_INTERACTION[self.type] & (self.item != UNKNOWN)]
+        return self._once("interactions", lambda: _IS_INTERACTION[self.type] & (self.item != UNKNOWN))
 
     def acts(self) -> "History":
         """The events in which the shopper did something: what features look back on."""
-        return self[_IS_ACT[self.type]]
+        return self._once("acts", lambda: _IS_ACT[self.type])
+
+    def purchases(self) -> "History":
+        """The events in which the shopper bought an item the catalogue knows."""
+        return self._once("purchases", lambda: (self.type == _PURCHASE) & (self.item != UNKNOWN))
+
+    def _once(self, name: object, rows: Callable[[], np.ndarray]) -> "History":
+        """The part that `rows` [E] bool keeps; it is made the first time that anyone asks for it by that name."""
+        known = self._told.get(name)
+        if known is None:
+            known = self._told[name] = self[rows()]
+        return known
 
     def last_moment(self) -> "History":
         """The events that share the latest instant."""
@@ -121,10 +137,10 @@ class History:
     def session_start(self, at: int, gap: int = SESSION_GAP) -> int:
         """Instant at which the session running at `at` began; `at` itself if nothing happened within `gap`."""
         start = at
-        for instant in self.time[::-1]:
+        for instant in self.time[::-1].tolist():
             if start - instant > gap:
                 break
-            start = int(instant)
+            start = instant
         return start
 
 
@@ -138,6 +154,10 @@ _NOTHING: dict[str, np.ndarray] = {
     "query": np.zeros(QUERY_TOKENS, np.int16),
 }
 """What a column says where nothing is known."""
+
+
+HISTORY_COLUMNS = tuple(column.name for column in fields(History) if column.init)
+"""Names of the arrays of a history, in order."""
 
 
 def taken(column: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
@@ -160,6 +180,7 @@ def is_one_of(types: Collection[EventType]) -> np.ndarray:
 
 _IS_INTERACTION = is_one_of(INTERACTIONS)
 _IS_ACT = is_one_of(ACTS)
+_PURCHASE = EventType.PURCHASE.code
 _BASKET_TYPES = (EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE)
 
 
@@ -184,36 +205,57 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class ShopperState:
-    """Everything an answer may depend on; `wanted` is what alone may be shown, None for whatever is on offer."""
+    """Everything an answer may depend on; `wanted` is what alone may be shown, None for whatever is on offer.
+
+    `shopper` says who it is, for what is remembered from one question to the next; no answer depends on it.
+    """
 
     history: History
     context: Context
     exclude: frozenset[int] = field(default_factory=frozenset)
     wanted: "Filter | None" = None
+    shopper: str | None = None
+    _told: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "history", self.history.before(self.context.at))
 
+    def once(self, work: "Callable[[ShopperState], Told]") -> Told:
+        """What `work` tells of this state, worked out the first time that anyone asks: all parts of an answer look at
+        the same shopper."""
+        if work not in self._told:
+            self._told[work] = work(self)
+        told: Told = self._told[work]
+        return told
+
     @property
     def basket(self) -> frozenset[int]:
         """Indices of the items in the open basket: added, and since neither removed nor bought."""
-        moves = self.history.of_type(*_BASKET_TYPES)
-        added = moves.type == EventType.ADD_TO_CART.code
-        if not added.any():
-            return frozenset()
-        order = np.lexsort((~added, moves.time))  # within one instant things go in before they go out
-        inside = dict(zip(moves.item[order].tolist(), added[order].tolist(), strict=True))
-        return frozenset(item for item, is_in in inside.items() if is_in and item != UNKNOWN)
+        return self.once(_basket)
 
     @property
     def knowledge(self) -> Knowledge:
         """How well the shopper is known at this instant."""
-        seen = self.history.interactions()
-        if not len(seen):
-            return Knowledge.COLD
-        start = seen.session_start(self.context.at)
-        return Knowledge.KNOWN if seen.time[0] < start else Knowledge.SESSION
+        return self.once(_knowledge)
 
     def excluding(self, items: Iterable[int]) -> "ShopperState":
         """The same state with more items that must not be shown."""
         return replace(self, exclude=self.exclude | frozenset(items))
+
+
+def _basket(state: ShopperState) -> frozenset[int]:
+    moves = state.history.of_type(*_BASKET_TYPES)
+    added = moves.type == EventType.ADD_TO_CART.code
+    if not added.any():
+        return frozenset()
+    order = np.lexsort((~added, moves.time))  # within one instant things go in before they go out
+    inside = dict(zip(moves.item[order].tolist(), added[order].tolist(), strict=True))
+    return frozenset(item for item, is_in in inside.items() if is_in and item != UNKNOWN)
+
+
+def _knowledge(state: ShopperState) -> Knowledge:
+    seen = state.history.interactions()
+    if not len(seen):
+        return Knowledge.COLD
+    start = seen.session_start(state.context.at)
+    return Knowledge.KNOWN if seen.time[0] < start else Knowledge.SESSION

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -27,6 +28,7 @@ from recsys.recommender import Recommender
 from serving.api.application import create_app
 from serving.arguments import ServeArgs
 from serving.janitor import MARK
+from serving.security.guard import Guard
 from serving.service import Loaded, Service
 from serving.watching.logs import ToServer, configure
 from serving.watching.lookout import Lookout
@@ -74,16 +76,21 @@ class Shop:
         torch.set_num_threads(args.threads)
         faiss.omp_set_num_threads(args.threads)
         self._max_concurrent = args.max_concurrent
-        loaded = _loaded(args.bundle)
+        load = partial(_loaded, remembered_tokens=args.remembered_tokens)
+        loaded = load(args.bundle)
+        store = instantiate(args.store)
+        self._guard = Guard(instantiate(args.security), store, on_loopback=args.private)
         self._service = Service(
             loaded.recommender,
-            instantiate(args.store),
+            store,
             clock=ShiftedClock(args.clock_shift),
             rng=np.random.default_rng(args.seed),
             history_limit=loaded.history_limit,
             largest_batch=args.largest_batch,
+            deadline_s=args.deadline_ms / 1_000,
+            store_timeout_s=args.store_timeout_ms / 1_000,
             folder=args.bundle,
-            load=_loaded if args.follow else None,
+            load=load if args.follow else None,
             lookout=Lookout(folder, host=args.metrics_host, port=args.metrics_port),
         )
 
@@ -92,12 +99,12 @@ class Shop:
         gc.freeze()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_app(self._service, max_concurrent=self._max_concurrent)
+        return create_app(self._service, max_concurrent=self._max_concurrent, guard=self._guard)
 
 
-def _loaded(folder: Path) -> Loaded:
+def _loaded(folder: Path, *, remembered_tokens: int) -> Loaded:
     """The release in a folder, ready to be served."""
-    recommender = Recommender.load(folder).on_offer()
+    recommender = Recommender.load(folder).on_offer().remembering(most_tokens=remembered_tokens)
     return Loaded(folder, recommender, recommender.features.memory)
 
 

@@ -17,6 +17,15 @@ class ServeArgs(BaseModel):
     threads: int = Field(default=1, ge=1, description="Cores per replica for encoder and index.")
     max_concurrent: int = Field(default=128, ge=1, description="Requests one replica works on before it answers 503.")
     largest_batch: int = Field(default=32, ge=1, description="How many waiting requests are answered in one go.")
+    deadline_ms: int = Field(
+        default=2_000, ge=10, description="How long an answer may take where the request has no X-Deadline-Ms."
+    )
+    store_timeout_ms: int = Field(default=500, ge=1, description="How long a shopper's history is waited for.")
+    remembered_tokens: int = Field(
+        default=100_000,
+        ge=0,
+        description="Of how many events the encoder keeps what it made of them, so that it reads only what is new.",
+    )
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
     follow: bool = Field(default=True, description="Take over the release that a note in the store wants.")
@@ -27,6 +36,14 @@ class ServeArgs(BaseModel):
     log_format: Literal["plain", "json"] = Field(default="plain", description="How lines of the log are written.")
     folder: Path | None = Field(
         default=None, description="Where relative paths start; None is the worker's own folder."
+    )
+    security: dict[str, JsonValue] = Field(
+        default={"_target_": "serving.security.keys.Keys"},
+        description="A Security: `_target_` and its settings. Whoever says nothing asks for keys.",
+    )
+    private: bool = Field(
+        default=False,
+        description="Whether clients reach the service on loopback only, so that development keys open it.",
     )
     loopback: bool = Field(
         default=False, description="Keep Ray Serve's internal port off the network; for a single machine."

@@ -25,8 +25,9 @@ class Batching(Generic[Question, Answer]):
     """One thread that runs `work` on everything that is waiting, up to `largest` questions at a time.
 
     `work` returns one answer per question, in order; an exception in place of an answer is raised to that caller
-    alone. More than `waiting` queued questions are refused with OverloadError, so the queue never grows without bound.
-    `observe` is told of every batch how many seconds each question had waited and how many the batch took.
+    alone; a question that its caller has given up is not worked on. More than `waiting` queued questions are refused
+    with OverloadError, so the queue never grows without bound. `observe` is told of every batch how many seconds each
+    question had waited and how many the batch took.
     """
 
     def __init__(
@@ -47,6 +48,11 @@ class Batching(Generic[Question, Answer]):
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many questions nobody works on yet."""
+        return self._queue.qsize()
 
     async def __call__(self, question: Question) -> Answer:
         """The answer to one question; raises what `work` gave for it, or OverloadError."""
@@ -78,10 +84,14 @@ class Batching(Generic[Question, Answer]):
                     self._queue.put(None)
                     break
                 batch.append(more)
+            wanted = [(question, future, asked) for question, future, asked in batch if not future.cancelled()]
+            if not wanted:
+                continue
             started = time.perf_counter()
-            answers = self._answers([question for question, _, _ in batch])
-            _hand_over([future for _, future, _ in batch], answers)
-            self._observe([started - asked for _, _, asked in batch], time.perf_counter() - started)
+            answers = self._answers([question for question, _, _ in wanted])
+            took_s = time.perf_counter() - started
+            _hand_over([future for _, future, _ in wanted], answers)
+            self._observe([started - asked for _, _, asked in wanted], took_s)
 
     def _answers(self, questions: Sequence[Question]) -> Sequence[Answer | Exception]:
         try:

@@ -3,6 +3,7 @@
 `DEMO_EXIT=1` ends after the play, with exit status 1 if a promise was broken.
 """
 
+import asyncio
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from rich.console import Console
 from recsys.errors import RecsysError
 from serving.launch import assemble, running
 from serving.play import Play
+from serving.security import admission
 from serving.serve import asked_to_stop, refuse_wrong_settings
 
 
@@ -42,6 +44,8 @@ def _demo(config: DictConfig) -> None:
                 play.run()
             if os.environ.get("DEMO_EXIT") != "1":
                 asked = asked_to_stop()
+                for line in asyncio.run(admission.welcome(config)):
+                    console.print(line, markup=False, highlight=False, soft_wrap=True)
                 console.print(f"\nThe API and its documentation: {server.address}/docs")
                 mlflow = Path(sys.executable).with_name("mlflow")
                 console.print(f"The experiments: {mlflow} ui --backend-store-uri {_absolute(config)}", soft_wrap=True)

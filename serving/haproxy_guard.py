@@ -1,9 +1,10 @@
 """Stands between Ray Serve and HAProxy for one moment: corrects the configuration, then becomes HAProxy.
 
-Ray Serve writes a configuration that listens for statistics and metrics on all interfaces, says "Internal Server
-Error" as plain text, and leaves HAProxy running when its parent is killed. Ray offers no setting for any of the three,
-but it starts whatever `RAY_SERVE_HAPROXY_BINARY_PATH` names. This file is run by path, needs only the standard
-library, and keeps its process id, by which Ray recognises HAProxy.
+Ray Serve writes a configuration that listens for statistics and metrics on all interfaces, answers errors as plain text
+or HTML, waits without end for the headers of a request (so that a few slow clients hold all connections), and leaves
+HAProxy running when its parent is killed. Ray offers no setting for any of these, but it starts whatever
+`RAY_SERVE_HAPROXY_BINARY_PATH` names. This file is run by path, needs only the standard library, and keeps its process
+id, by which Ray recognises HAProxy.
 
     python -IS haproxy_guard.py HAPROXY FOLDER METRICS STATISTICS [HAProxy's own arguments]
 
@@ -20,6 +21,11 @@ from pathlib import Path
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SECTIONS = {"frontend prometheus": 0, "listen stats": 1}
+_ANSWERED = (400, 408, 500, 501, 502, 503, 504)
+"""Statuses with a file FOLDER/STATUS.http; see serving/proxy_errors.py."""
+_HEADERS_WITHIN = "10s"
+_REPLACED = re.compile(r"\s*(errorfile \d{3}|timeout http-request) ")
+_NOBODY_THERE = re.compile(r"^(\s*http-request return status) 404 content-type text/plain .*$")
 
 
 def main() -> None:
@@ -35,16 +41,21 @@ def main() -> None:
 
 
 def corrected(config: str, *, folder: str, addresses: tuple[str, str]) -> str:
-    """The configuration with private statistics and metrics, and with problem bodies for its own errors."""
+    """The configuration with private statistics and metrics, problem bodies for its errors, and an end to waiting."""
     lines: list[str] = []
     section: int | None = None
     for line in config.splitlines():
+        if _REPLACED.match(line):
+            continue
         if line and not line[0].isspace():
             section = _SECTIONS.get(line.strip())
         if section is not None and line.strip().startswith("bind "):
             address = addresses[section]
             line = f"    bind {f'unix@{folder}/{section}' if address == '-' else address}"
-        lines.append(re.sub(r"^(\s*errorfile 50[234]) .*$", rf"\1 {folder}/unavailable.http", line))
+        lines.append(_NOBODY_THERE.sub(rf"\1 503 errorfile {folder}/503.http", line))
+        if line.strip() == "defaults":
+            lines.append(f"    timeout http-request {_HEADERS_WITHIN}")
+            lines += [f"    errorfile {status} {folder}/{status}.http" for status in _ANSWERED]
     return "\n".join(lines) + "\n"
 
 

@@ -16,6 +16,8 @@ from recsys.recommender import Recommender
 from serving.arguments import ServeArgs
 from serving.following import RELEASE
 from serving.release import Release
+from serving.security import admission
+from serving.security.policy import is_loopback
 from serving.server import Server
 from serving.store.protocol import Note, OnlineStore
 from serving.watching.logs import FORMATS
@@ -38,16 +40,19 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
         raise ConfigError(f"clock={config.clock} is not known; choose one of {', '.join(CLOCKS)}")
     if config.app.log_format not in FORMATS:
         raise ConfigError(f"app.log_format={config.app.log_format} is not known; choose one of {', '.join(FORMATS)}")
-    store, release = _plain(config.store), instantiate(config.release)
+    store, release, security = _plain(config.store), instantiate(config.release), _plain(config.security)
+    server: Server = instantiate(config.server)
+    asyncio.run(admission.check(instantiate(security), instantiate(store), host=server.host))
     bundle = asyncio.run(_wanted(release, instantiate(store)))
     data_end = Recommender.load(bundle).data_end
-    server: Server = instantiate(config.server)
     args = ServeArgs(
         bundle=bundle,
         store=store,
         clock_shift=CLOCKS[config.clock](data_end),
         folder=Path.cwd(),
         loopback=True,
+        security=security,
+        private=is_loopback(server.host),
         follow=release.moves,
         **_plain(config.app),
     )

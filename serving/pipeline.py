@@ -1,74 +1,40 @@
 """Answering: request -> shopper state now -> recommender -> slate -> exposure log -> response, as plain async Python.
 
 The recommender holds features, encoder, retrieval, blending and policy; it is called with everything that queued while
-it was busy. Whatever is missing makes the answer poorer, never absent: `degraded` then says what was missing.
+it was busy. Whatever is missing or late makes the answer poorer, never absent (`serving/ladder.py`); `degraded` then
+says what was missing.
 """
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.catalogue import Catalogue, Item
+from recsys.catalogue import Item
 from recsys.clock import SECOND, Clock
-from recsys.errors import ConfigError, RecsysError
+from recsys.errors import OverloadError, RecsysError
 from recsys.event import Event, EventType
 from recsys.retrieval.assortment import Assortment
 from recsys.retrieval.filter.expression import Filter
-from recsys.sequence.coding import Coding
 from recsys.sequence.question import remembered
 from recsys.slate import Slate, SlateItem
 from recsys.state import Context, Knowledge, ShopperState
 from serving.batching import Batching
 from serving.exposure import ExposureLog
+from serving.ladder import Answered, Asked, Ladder, Rung
+from serving.recommends import Recommends, offer_of
 from serving.store.protocol import ExposedItem, Exposure, OnlineStore
-from serving.watching.meter import FULL, Meter, Stage
+from serving.watching.meter import Meter, Stage
 from serving.watching.request import CURRENT, within
 
 _log = logging.getLogger("attune.pipeline")
+_LEAVING_S = 0.002
+"""What an answer still needs once it is made."""
 _HANDLED = {EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE}
-
-
-class Recommends(Protocol):
-    """What serving needs of `recsys.recommender.Recommender`."""
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The items it knows."""
-        ...
-
-    @property
-    def coding(self) -> Coding:
-        """How it reads events."""
-        ...
-
-    @property
-    def offer(self) -> Assortment | None:
-        """What is on offer now; serving needs one (`Recommender.on_offer`)."""
-        ...
-
-    def answer(
-        self,
-        states: Sequence[ShopperState],
-        *,
-        counts: Sequence[int],
-        rng: np.random.Generator,
-        with_encoder: bool = True,
-    ) -> list[Slate]:
-        """One slate per state; blocks until the CPU work is done."""
-        ...
-
-
-def offer_of(recommender: Recommends) -> Assortment:
-    """What it has on offer; a recommender without that cannot be served and raises ConfigError."""
-    if recommender.offer is None:
-        raise ConfigError("the recommender has no live assortment; serve recommender.on_offer()")
-    return recommender.offer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +66,41 @@ class Answer:
     items: tuple[tuple[Item, SlateItem], ...]
     knowledge: Knowledge
     degraded: str | None
+    rung: Rung
     took_ms: float
 
 
-Asked = tuple[Recommends, ShopperState, int, str | None]
-"""Who shall answer, about whom, how many items, in which request."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A question with what was read for it: who shall answer, when it was asked (`at`, microseconds UTC), what the
+    shopper did until then, until when an answer is of use (`due`, `time.perf_counter` seconds), in which request."""
+
+    question: Question
+    recommender: Recommends
+    history_limit: int
+    at: int
+    events: Sequence[Event]
+    due: float
+    request_id: str | None
+
+    def asked(self) -> Asked:
+        """As the recommender reads it; a history that cannot be read is none."""
+        try:
+            state = _state(self.question, self.events, self.at, self.recommender, limit=self.history_limit)
+        except Exception as failure:  # noqa: BLE001 - whatever is stored there, the shopper shall get an answer
+            with within(self.request_id):
+                _log.warning("a history cannot be read, answering without it", exc_info=failure)
+            state = _state(self.question, (), self.at, self.recommender, limit=self.history_limit)
+        return Asked(self.recommender, state, self.question.count, self.due, self.request_id)
 
 
 class Answering:
-    """The line from a question to an answer; one per replica."""
+    """The line from a question to an answer; one per replica.
+
+    Args:
+        store_timeout_s: how long the shopper's history is waited for, at most.
+        deadline_s: how long a question may take that does not say so itself.
+    """
 
     def __init__(
         self,
@@ -120,6 +112,7 @@ class Answering:
         rng: np.random.Generator,
         history_limit: int = 1_000,
         store_timeout_s: float = 1.0,
+        deadline_s: float = 2.0,
         largest_batch: int = 32,
         meter: Meter | None = None,
     ) -> None:
@@ -128,27 +121,31 @@ class Answering:
         self._store = store
         self._exposures = exposures
         self._clock = clock
-        self._rng = rng
         self._store_timeout_s = store_timeout_s
-        self._slate = Batching(
-            self._slates, name="recommender", largest=largest_batch, waiting=1024, observe=self._meter.batch
+        self._deadline_s = deadline_s
+        self._ladder = Ladder(rng, failed=self._meter.rung_failed)
+        self._batch = Batching(
+            self._answers, name="recommender", largest=largest_batch, waiting=1024, observe=self._meter.batch
         )
 
-    async def answer(self, question: Question) -> Answer:
-        """The slate for `question` as of now; raises RecsysError only if there is no answer at all."""
+    async def answer(self, question: Question, *, deadline_s: float | None = None) -> Answer:
+        """The slate for `question` as of now, within the deadline; OverloadError if so many are waiting already that
+        there could be none in time."""
         laps = self._meter.laps()
+        due = laps.started + (deadline_s or self._deadline_s) - _LEAVING_S
+        self._refuse_if_hopeless(due - laps.started)
         at = self._clock.now()
         recommender, offer, history_limit = self._current  # the same for all of this answer, whatever is swapped in
-        events, trouble = await self._history(question, at, limit=history_limit)
+        events, trouble = await self._history(question, at, limit=history_limit, due=due)
         laps.lap(Stage.STORE)
-        state = _state(question, events, at, recommender, limit=history_limit)
-        laps.lap(Stage.STATE)
-        slate = await self._slate((recommender, state, question.count, CURRENT.get()))
+        read = _Read(question, recommender, history_limit, at, events, due, CURRENT.get())
+        answered = await self._in_time(read)
+        slate, rung = answered.slate, answered.rung.name.lower()
         degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
         self._exposures.record(_exposure(recommendation_id, at, question, slate, degraded))
         self._meter.answered(
-            FULL if degraded is None else "degraded",
+            rung if trouble is None else "without_history",
             item_ids=[item.item_id for item in slate.items],
             top_score=slate.items[0].score if slate.items else 0.0,
             newest_s=(at - events[-1].occurred_at) / SECOND if events else None,
@@ -159,19 +156,19 @@ class Answering:
             items=tuple((offer.item(item.index), item) for item in slate.items),
             knowledge=slate.knowledge,
             degraded=degraded,
+            rung=answered.rung,
             took_ms=laps.whole() * 1_000,
         )
 
     async def warm_up(self, recommender: Recommends | None = None) -> None:
-        """Answer twice for practice, unrecorded, so that no shopper pays for first-time costs; by the recommender that
-        answers, or by one that shall."""
-        at = self._clock.now()
+        """Prepare what is answered when all else fails, and answer twice for practice, unrecorded, so that no shopper
+        pays for first-time costs; by the recommender that answers, or by one that shall.
+
+        Raises whatever that one raises: no failure is covered up here.
+        """
         current, _, limit = self._current
         practised = recommender or current
-        first = practised.catalogue.id_of(1)
-        seen = Event(event_id="", type=EventType.VIEW, occurred_at=at - SECOND, item_id=first)
-        for events in ((), (seen,)):
-            await self._slate((practised, _state(Question(), events, at, practised, limit=limit), 10, None))
+        await asyncio.to_thread(self._practise, practised, self._clock.now(), limit)
 
     def swap(self, recommender: Recommends, *, history_limit: int) -> None:
         """Questions that begin after this are answered by another recommender; those under way are not disturbed."""
@@ -179,13 +176,47 @@ class Answering:
 
     async def close(self) -> None:
         """Answer what is queued."""
-        await self._slate.close()
+        await self._batch.close()
 
-    async def _history(self, question: Question, at: int, *, limit: int) -> tuple[list[Event], str | None]:
+    def _practise(self, recommender: Recommends, at: int, limit: int) -> None:
+        seen = Event(
+            event_id="",
+            type=EventType.VIEW,
+            occurred_at=at - SECOND,
+            item_id=recommender.catalogue.id_of(1),
+        )
+        stranger, visitor = (_state(Question(), events, at, recommender, limit=limit) for events in ((), (seen,)))
+        self._ladder.prepare(recommender, stranger)
+        for state in (stranger, visitor):
+            recommender.answer([state], counts=[10], rng=np.random.default_rng(0))
+
+    def _refuse_if_hopeless(self, spare_s: float) -> None:
+        """Who cannot be answered in time had better hear so at once than wait and be of no use to anyone."""
+        waiting = self._batch.waiting
+        if waiting and self._ladder.pace.expected_s(Rung.FULL, waiting) > spare_s / 2:
+            raise OverloadError(f"{waiting} questions are waiting already; ask again in a second")
+
+    async def _in_time(self, read: _Read) -> Answered:
+        try:
+            async with asyncio.timeout(max(0.0, read.due - time.perf_counter())):
+                return await self._batch(read)
+        except TimeoutError:
+            return self._ladder.static(read.asked(), "the answer was not ready in time")
+
+    def _answers(self, reads: Sequence[_Read]) -> Sequence[Answered]:
+        began = time.perf_counter()
+        asked = [read.asked() for read in reads]
+        each_s = (time.perf_counter() - began) / len(asked)
+        for _ in asked:
+            self._meter.stage(Stage.STATE, each_s)
+        return self._ladder.answers(asked)
+
+    async def _history(self, question: Question, at: int, *, limit: int, due: float) -> tuple[list[Event], str | None]:
+        """What the shopper did; at most half of the time that is left is spent on it."""
         if question.user_id is None and question.anonymous_id is None:
             return [], None
         try:
-            async with asyncio.timeout(self._store_timeout_s):
+            async with asyncio.timeout(min(self._store_timeout_s, (due - time.perf_counter()) / 2)):
                 return await self._store.history(
                     user_id=question.user_id,
                     anonymous_id=question.anonymous_id,
@@ -195,36 +226,6 @@ class Answering:
         except (RecsysError, TimeoutError):
             self._meter.store_failed("history")
             return [], "the shopper's history could not be read; answered from the request alone"
-
-    def _slates(self, asked: Sequence[Asked]) -> Sequence[Slate | Exception]:
-        """Answer a batch, each by its own recommender: two, at the most, while one takes over from another."""
-        slates: dict[int, Slate | Exception] = {}
-        for recommender in {id(one): one for one, *_ in asked}.values():
-            places = [place for place, (one, *_) in enumerate(asked) if one is recommender]
-            slates |= zip(places, self._slates_of(recommender, [asked[place] for place in places]), strict=True)
-        return [slates[place] for place in range(len(asked))]
-
-    def _slates_of(self, recommender: Recommends, asked: Sequence[Asked]) -> Sequence[Slate | Exception]:
-        """If a batch fails, each is answered alone, so that one strange history cannot spoil the others' answers."""
-        answer = partial(recommender.answer, rng=self._rng)
-        try:
-            return answer([state for _, state, *_ in asked], counts=[count for _, _, count, _ in asked])
-        except Exception as failure:  # noqa: BLE001 - whatever broke, the shopper shall get an answer
-            if len(asked) > 1:
-                return [slate for one in asked for slate in self._slates_of(recommender, [one])]
-            with within(asked[0][-1]):
-                return [self._without_encoder(*asked[0][:-1], failure)]
-
-    def _without_encoder(
-        self, recommender: Recommends, state: ShopperState, count: int, failure: Exception
-    ) -> Slate | Exception:
-        _log.warning("the encoder failed, answering without it", exc_info=failure)
-        self._meter.encoder_failed()
-        try:
-            [slate] = recommender.answer([state], counts=[count], rng=self._rng, with_encoder=False)
-        except Exception as second:  # noqa: BLE001 - it is raised again, to whoever asked
-            return second
-        return replace(slate, degraded=slate.degraded or "the encoder failed; answered from the other sources")
 
 
 def _state(
@@ -244,7 +245,15 @@ def _state(
     history = remembered(recommender.coding.of_events(events, before=at), limit)
     exclude = frozenset(offer.index_of(item_id) for item_id in question.exclude)
     seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
-    return ShopperState(history, context, exclude | seen | _in_hand(events, offer), question.wanted)
+    hidden = exclude | seen | _in_hand(events, offer)
+    return ShopperState(history, context, hidden, question.wanted, shopper=_shopper(question))
+
+
+def _shopper(question: Question) -> str | None:
+    """One name for whoever asks; None for somebody unknown."""
+    if question.user_id is None and question.anonymous_id is None:
+        return None
+    return f"{len(question.user_id or '')}:{question.user_id}:{question.anonymous_id}"
 
 
 def _in_hand(events: Sequence[Event], offer: Assortment) -> frozenset[int]:

@@ -15,6 +15,7 @@ from recsys.clock import SystemClock
 from recsys.errors import RecsysError
 from serving.follow import follow
 from serving.launch import assemble, running
+from serving.security import admission
 from serving.watching.logs import dress
 
 _console = Console()
@@ -39,9 +40,12 @@ def _serve(config: DictConfig) -> None:
     try:
         server, args = assemble(config)
         dress(args.log_format)
+        for line in asyncio.run(admission.welcome(config)):
+            _console.print(line, markup=False, highlight=False, soft_wrap=True)
         with running(server, args):
             asked = asked_to_stop()
-            _console.print(f"answering at {server.address}  (documentation: {server.address}/docs, stop with Ctrl-C)")
+            documentation = f"documentation: {server.address}/docs, " if config.security.documentation else ""
+            _console.print(f"answering at {server.address}  ({documentation}stop with Ctrl-C)")
             if args.follow:
                 asyncio.run(_follow(config, asked))
             asked.wait()

@@ -41,6 +41,8 @@ class Server:
     `metrics_port` and `statistics_port` open HAProxy's Prometheus and statistics pages on loopback; None keeps them
     on socket files. `drain_s` is how long replicas go on accepting requests after being told to stop, so that the
     proxy has time to notice. `haproxy=False` chooses Ray Serve's own proxy, which is several times slower.
+    `dashboard_port` starts Ray's dashboard, which can run programs, on loopback and behind Ray's token; None starts
+    none.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Server:
         cores: int = 8,
         object_store_mib: int = 100,
         drain_s: float = 1.0,
+        dashboard_port: int | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -63,6 +66,7 @@ class Server:
         self._cores = cores
         self._object_store_bytes = object_store_mib * _MIB
         self._drain_s = drain_s
+        self._dashboard_port = dashboard_port
         self._folder: Path | None = None
         self._environment: dict[str, str] | None = None
         self._janitor: subprocess.Popen[bytes] | None = None
@@ -76,7 +80,7 @@ class Server:
     def start(self) -> None:
         """Start Ray and Ray Serve; raises ConfigError if a port is taken. Takes some ten seconds."""
         self.port = self.port or processes.free_port(self.host)
-        for port in (self.port, self._metrics_port, self._statistics_port):
+        for port in (self.port, self._metrics_port, self._statistics_port, self._dashboard_port):
             if port is not None:
                 _insist_on(self.host, port)
         self._folder = Path(tempfile.mkdtemp(prefix="attune-", dir=_short_folder()))
@@ -146,7 +150,9 @@ class Server:
                 _temp_dir=str(folder / "ray"),  # Ray opens this one to everybody; the folder around it stays closed
                 num_cpus=self._cores,
                 object_store_memory=self._object_store_bytes,
-                include_dashboard=False,
+                include_dashboard=self._dashboard_port is not None,
+                dashboard_host="127.0.0.1",
+                dashboard_port=self._dashboard_port,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 namespace="attune",
@@ -158,7 +164,7 @@ class Server:
         settings = {
             janitor.MARK: str(folder),
             "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            **_ray_token(),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             # Despite its name this keeps Ray's own ports on loopback on every system.
@@ -201,6 +207,13 @@ def _insist_on(host: str, port: int) -> None:
         f"port {port} on {host} is taken by process {holder.pid} ({holder.name}); "
         f"{remedy}, or choose another port, such as server.port={port + 1}"
     )
+
+
+def _ray_token() -> dict[str, str]:
+    """The operator's own token, so that their `ray` commands are let in; else one that nobody outside ever learns."""
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return {}
+    return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def _shut_down() -> None:

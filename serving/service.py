@@ -18,7 +18,8 @@ from serving.events import Listening
 from serving.exposure import ExposureLog
 from serving.following import Following
 from serving.items import Stocking
-from serving.pipeline import Answering, Recommends, offer_of
+from serving.pipeline import Answering
+from serving.recommends import Recommends, offer_of
 from serving.store.protocol import OnlineStore
 from serving.watching.lookout import Lookout
 
@@ -63,6 +64,8 @@ class Service:
         rng: np.random.Generator,
         history_limit: int = 1_000,
         largest_batch: int = 32,
+        deadline_s: float = 2.0,
+        store_timeout_s: float = 1.0,
         folder: Path = Path(),
         load: Callable[[Path], Loaded] | None = None,
         follow_every_s: float = 1.0,
@@ -90,6 +93,8 @@ class Service:
             rng=rng,
             history_limit=history_limit,
             largest_batch=largest_batch,
+            deadline_s=deadline_s,
+            store_timeout_s=store_timeout_s,
             meter=meter,
         )
         self._began_to_answer()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from recsys.errors import ConfigError
 from recsys.model.asked import Asked
+from recsys.model.before import Before
 from recsys.model.encoder import visible
 from recsys.sequence.batch import SequenceBatch
 
@@ -17,10 +18,32 @@ def insist_divisible(dim: int, heads: int) -> None:
         raise ConfigError(f"model.dim={dim} cannot be split into model.heads={heads}; choose a divisor of dim")
 
 
-def attend(normed: Tensor, qkv: nn.Linear, *, heads: int, mask: Tensor | None, asked: Asked | None) -> Tensor:
+class Pairs:
+    """Keys and values that a block attends to beside its own, [B, H, P, E] each; it leaves there what it adds."""
+
+    def __init__(self, key: Tensor, value: Tensor) -> None:
+        self._before = key, value
+        self.added: list[Tensor] = []
+
+    def joined(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Those before and the block's own [B, H, L, E], [B, H, P + L, E] each."""
+        self.added = [key, value]
+        return torch.cat([self._before[0], key], 2), torch.cat([self._before[1], value], 2)
+
+
+def attend(
+    normed: Tensor,
+    qkv: nn.Linear,
+    *,
+    heads: int,
+    mask: Tensor | None,
+    asked: Asked | None,
+    pairs: Pairs | None = None,
+) -> Tensor:
     """Softmax attention among `normed` [B, L, D], with projections `qkv` -> [B, L, D], or of those asked [B, W, D].
 
-    `mask` [B, 1, L or W, L] says who may look at whom; None: at itself and what stands before.
+    `mask` [B, 1, L or W, L] says who may look at whom; None: at itself and what stands before. With `pairs`, P tokens
+    read before stand in front: the mask is [B, 1, L, P + L].
     """
     dim = normed.shape[2]
     if asked is None:
@@ -29,6 +52,8 @@ def attend(normed: Tensor, qkv: nn.Linear, *, heads: int, mask: Tensor | None, a
         query = nn.functional.linear(asked.rows(normed), qkv.weight[:dim], qkv.bias[:dim])
         parts = (query, *nn.functional.linear(normed, qkv.weight[dim:], qkv.bias[dim:]).chunk(2, dim=-1))
     query, key, value = (part.unflatten(2, (heads, -1)).transpose(1, 2) for part in parts)
+    if pairs is not None:
+        key, value = pairs.joined(key, value)
     mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
     return mixed.transpose(1, 2).flatten(2)
 
@@ -44,10 +69,12 @@ def start_as_average(qkv: nn.Linear, project: nn.Linear) -> None:
 
 
 class Trunk(nn.Module):
-    """Blocks one after the other, masked by time; each takes hidden states [B, L, D], the mask and who is asked."""
+    """Blocks one after the other, masked by time; each takes hidden states [B, L, D], the mask, who is asked, and what
+    it looks back on beside."""
 
-    def __init__(self, blocks: Iterable[nn.Module]) -> None:
+    def __init__(self, blocks: Iterable[nn.Module], *, dim: int, heads: int) -> None:
         super().__init__()
+        self.dim, self.heads = dim, heads
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, hidden: Tensor, batch: SequenceBatch, asked: Asked | None = None) -> Tensor:
@@ -59,3 +86,16 @@ class Trunk(nn.Module):
         for block in self.blocks[-1:]:
             hidden = block(hidden, mask, asked)
         return hidden
+
+    def extend(self, hidden: Tensor, batch: SequenceBatch, before: Before) -> tuple[Tensor, Tensor]:
+        """See `Extends`."""
+        mask, added = before.mask(batch), []
+        for number, block in enumerate(self.blocks):
+            pairs = Pairs(before.kept[2 * number], before.kept[2 * number + 1])
+            hidden = block(hidden, mask, None, pairs)
+            added += pairs.added
+        return hidden, torch.stack(added)
+
+    def nothing(self) -> Tensor:
+        """See `Extends`."""
+        return torch.empty(2 * len(self.blocks), self.heads, 0, self.dim // self.heads)

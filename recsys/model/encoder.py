@@ -4,8 +4,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from recsys.errors import ConfigError
 from recsys.feature.spec import FeatureSpec
 from recsys.model.asked import Asked
+from recsys.model.before import Before, Extends
 from recsys.model.dropout import Dropout
 from recsys.model.embedder import EventEmbedder
 from recsys.protocols import ItemTower, Similarity
@@ -86,6 +88,14 @@ class SequenceEncoder(nn.Module):
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Query vectors [Q, D]."""
         return self.similarity.query(self.states(batch))
+
+    def extend(self, batch: SequenceBatch, before: Before) -> tuple[Tensor, Tensor]:
+        """Query vectors [Q, D] of new tokens that look back on those `before`, and what there is to keep of the new
+        ones; the trunk must be one that `Extends`."""
+        if not isinstance(self.trunk, Extends):
+            raise ConfigError(f"{type(self).__name__} reads a history as a whole; it keeps nothing to go on from")
+        hidden, added = self.trunk.extend(self.dropout(self.embedder(batch)), batch, before)
+        return self.similarity.query(self.states_of(hidden, batch)), added
 
     def item_vectors(self, item: Tensor | None = None) -> Tensor:
         """Vectors of `item` [N] -> [N, D], or of the catalogue [V, D]."""

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from recsys.clock import SECOND
 from recsys.feature.spec import FeatureSpec
 from recsys.model.asked import Asked
-from recsys.model.attention import insist_divisible
+from recsys.model.attention import Pairs, insist_divisible
+from recsys.model.before import Before
 from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
 from recsys.model.pointwise import UNSEEN, looked_up, pointwise_attention
@@ -44,6 +45,13 @@ class Apart(nn.Module):
         self.register_buffer("borders", borders, persistent=False)
         self.borders: Tensor
 
+    def beside(self, batch: SequenceBatch, before: Before) -> Tensor:
+        """The same for the new tokens [B, L] looking at those before and at the new ones, [B, L, P + L] int32."""
+        looked_at = torch.cat([before.position, batch.position], 1)
+        moments = batch.position[:, :, None] - looked_at[:, None, :]
+        between = batch.time[:, :, None] - torch.cat([before.time, batch.time], 1)[:, None, :]
+        return self._rows(moments, between, before.mask(batch)[:, 0])
+
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Rows of the table for looking and looked at, [B, L, L] int32, or [1, L, L] where all sequences agree."""
         if batch.ordered:
@@ -53,9 +61,12 @@ class Apart(nn.Module):
         else:
             moments = batch.position[:, :, None] - batch.position[:, None, :]
             seen = batch.attention_mask()[:, 0]
+        between = batch.time[:, :, None] - batch.time[:, None, :] if self.buckets > 1 else moments
+        return self._rows(moments, between, seen)
+
+    def _rows(self, moments: Tensor, between: Tensor, seen: Tensor) -> Tensor:
         row = moments.clamp(0, self.longest)
         if self.buckets > 1:
-            between = batch.time[:, :, None] - batch.time[:, None, :]
             row = row * self.buckets + torch.bucketize(between, self.borders, right=True)
         return torch.where(seen, row, (self.longest + 1) * self.buckets).int()
 
@@ -86,7 +97,7 @@ class TransductionUnit(nn.Module):
         bias: Tensor = looked_up(torch.cat([known, known.new_tensor([UNSEEN])]), apart)
         return bias
 
-    def forward(self, hidden: Tensor, apart: Tensor, asked: Asked | None = None) -> Tensor:
+    def forward(self, hidden: Tensor, apart: Tensor, asked: Asked | None = None, pairs: Pairs | None = None) -> Tensor:
         dim = hidden.shape[2]
         normed = nn.functional.layer_norm(hidden, [dim], eps=_EPSILON)
         if asked is None:
@@ -97,6 +108,9 @@ class TransductionUnit(nn.Module):
             gate, query = nn.functional.silu(asked.rows(normed) @ asking.T).chunk(2, dim=-1)
             parts = [query, *nn.functional.silu(normed @ given.T).chunk(2, dim=-1)]
         query, value, key = (part.view(*part.shape[:2], self.heads, -1).permute(2, 0, 1, 3) for part in parts)
+        if pairs is not None:  # which stand by sequence first, then by head
+            both = pairs.joined(key.transpose(0, 1), value.transpose(0, 1))
+            key, value = (part.transpose(0, 1) for part in both)
         mixed = pointwise_attention(query, key, value, self.bias(apart)).permute(1, 2, 0, 3).flatten(2)
         # The norm of a sum over n is the norm of the sum with an epsilon n squared times as large.
         mixed = nn.functional.layer_norm(mixed, [dim], eps=_EPSILON * self.longest**2)
@@ -109,6 +123,7 @@ class TransductionTrunk(nn.Module):
 
     def __init__(self, *, dim: int, blocks: int, heads: int, dropout: float, longest: int, timed: bool) -> None:
         super().__init__()
+        self.dim, self.heads = dim, heads
         self.apart = Apart(longest=longest, timed=timed)
         self.blocks = nn.ModuleList(
             TransductionUnit(dim=dim, heads=heads, dropout=dropout, longest=longest, buckets=self.apart.buckets)
@@ -122,6 +137,19 @@ class TransductionTrunk(nn.Module):
         for block in self.blocks[-1:]:
             hidden = block(hidden, apart, asked)
         return hidden
+
+    def extend(self, hidden: Tensor, batch: SequenceBatch, before: Before) -> tuple[Tensor, Tensor]:
+        """See `Extends`."""
+        apart, added = self.apart.beside(batch, before), []
+        for number, block in enumerate(self.blocks):
+            pairs = Pairs(before.kept[2 * number], before.kept[2 * number + 1])
+            hidden = block(hidden, apart, None, pairs)
+            added += pairs.added
+        return hidden, torch.stack(added)
+
+    def nothing(self) -> Tensor:
+        """See `Extends`."""
+        return torch.empty(2 * len(self.blocks), self.heads, 0, self.dim // self.heads)
 
 
 @registered

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
 from recsys.model.asked import Asked
-from recsys.model.attention import Trunk, attend, insist_divisible, start_as_average
+from recsys.model.attention import Pairs, Trunk, attend, insist_divisible, start_as_average
 from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
 from recsys.protocols import ItemTower, Similarity
@@ -36,8 +36,11 @@ class GatedBlock(nn.Module):
         self.dropout = Dropout(dropout)
         start_as_average(self.qkv, self.project)
 
-    def forward(self, hidden: Tensor, mask: Tensor | None, asked: Asked | None = None) -> Tensor:
-        mixed = attend(self.attention_norm(hidden), self.qkv, heads=self.heads, mask=mask, asked=asked)
+    def forward(
+        self, hidden: Tensor, mask: Tensor | None, asked: Asked | None = None, pairs: Pairs | None = None
+    ) -> Tensor:
+        normed = self.attention_norm(hidden)
+        mixed = attend(normed, self.qkv, heads=self.heads, mask=mask, asked=asked, pairs=pairs)
         hidden = hidden if asked is None else asked.rows(hidden)
         hidden = hidden + self.attention_gate(hidden).sigmoid() * self.dropout(self.project(mixed))
         swish, value = self.widen(self.forward_norm(hidden)).chunk(2, dim=-1)
@@ -75,7 +78,8 @@ class LiGR(SequenceEncoder):
         similarity: Similarity | None = None,
     ) -> None:
         insist_divisible(dim, heads)
-        trunk = Trunk(GatedBlock(dim=dim, heads=heads, dropout=dropout, expansion=expansion) for _ in range(blocks))
+        made = (GatedBlock(dim=dim, heads=heads, dropout=dropout, expansion=expansion) for _ in range(blocks))
+        trunk = Trunk(made, dim=dim, heads=heads)
         super().__init__(
             trunk, items=items, features=features, dim=dim, dropout=dropout, tower=tower, similarity=similarity,
             blocks=blocks, heads=heads, expansion=expansion,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from recsys.feature.spec import FeatureSpec
 from recsys.model.asked import Asked
-from recsys.model.attention import Trunk, attend, insist_divisible, start_as_average
+from recsys.model.attention import Pairs, Trunk, attend, insist_divisible, start_as_average
 from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
 from recsys.protocols import ItemTower, Similarity
@@ -33,8 +33,11 @@ class Block(nn.Module):
         with torch.no_grad():
             out.weight.mul_(0.1)
 
-    def forward(self, hidden: Tensor, mask: Tensor | None, asked: Asked | None = None) -> Tensor:
-        mixed = attend(self.attention_norm(hidden), self.qkv, heads=self.heads, mask=mask, asked=asked)
+    def forward(
+        self, hidden: Tensor, mask: Tensor | None, asked: Asked | None = None, pairs: Pairs | None = None
+    ) -> Tensor:
+        normed = self.attention_norm(hidden)
+        mixed = attend(normed, self.qkv, heads=self.heads, mask=mask, asked=asked, pairs=pairs)
         hidden = hidden if asked is None else asked.rows(hidden)
         hidden = hidden + self.dropout(self.project(mixed))
         out: Tensor = hidden + self.dropout(self.feed_forward(self.forward_norm(hidden)))
@@ -69,7 +72,8 @@ class SASRec(SequenceEncoder):
         similarity: Similarity | None = None,
     ) -> None:
         insist_divisible(dim, heads)
-        trunk = Trunk(Block(dim=dim, heads=heads, dropout=dropout) for _ in range(blocks))
+        made = (Block(dim=dim, heads=heads, dropout=dropout) for _ in range(blocks))
+        trunk = Trunk(made, dim=dim, heads=heads)
         super().__init__(
             trunk, items=items, features=features, dim=dim, dropout=dropout, tower=tower, similarity=similarity,
             blocks=blocks, heads=heads,

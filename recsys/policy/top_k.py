@@ -29,11 +29,14 @@ class TopK:
             timed = np.zeros_like(score) if candidates.timed is None else candidates.timed
             due = timed + (score - timed) * self.repurchase.chances(state, candidates.item)
             score = due * self.repurchase.recovered(state, candidates.item)
-        hidden = state.exclude | state.basket
-        if hidden:
-            score = np.where(np.isin(candidates.item, list(hidden)), -np.inf, score)
-        order = np.lexsort((candidates.item, -score))[:count]
-        place = order[np.isfinite(score[order])]
+        shown = np.isfinite(score)
+        if hidden := state.exclude | state.basket:
+            shown &= ~np.isin(candidates.item, list(hidden))
+        place = shown.nonzero()[0]
+        if len(place) > count:
+            open_to = score[place]
+            place = place[open_to >= np.partition(open_to, len(open_to) - count)[len(open_to) - count]]
+        place = place[np.lexsort((candidates.item[place], -score[place]))][:count]
         return Choice(place, score[place], np.ones(len(place)))
 
     def settings(self) -> dict[str, float]:

@@ -15,6 +15,7 @@ from recsys.event import EventType
 from recsys.ranker.taken import Taken
 from recsys.retrieval.category_affinity import category_shares
 from recsys.retrieval.repurchase import category_intervals
+from recsys.runs import distinct, firsts, places_in
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates
 from recsys.state import ShopperState
@@ -110,17 +111,17 @@ def facts_of(
 
     `gathered` is what each of the `sources` proposes; a source may be silent.
     """
-    bought = state.history.of_type(EventType.PURCHASE)
-    bought = bought[bought.item > 0]
+    bought = state.history.purchases()
     at, category = state.context.at, crowd.category
     own = Taken.of(bought.item, bought.time, asked=item, at=at, half_lives=ITEM_HALF_LIVES)
     kind = Taken.of(category[bought.item], bought.time, asked=category[item], at=at, half_lives=CATEGORY_HALF_LIVES)
-    moment, size = np.unique(bought.time, return_counts=True)
+    first = firsts(bought.time)
+    moment, size = bought.time[first], np.append(first[1:], len(bought)) - first
     moments = float((0.5 ** ((at - moment) / (CATEGORY_HALF_LIVES[0] * DAY))).sum())
     usual = crowd.crowd[category[item]]
     affinity = np.log((kind.halved[0] + _PRIOR_MOMENTS * usual) / (moments + _PRIOR_MOMENTS) + 1e-4)
     since = (at - int(moment[-1])) / DAY if len(moment) else 400.0
-    in_last = np.isin(item, bought.item[bought.time == moment[-1]]) if len(moment) else np.zeros(len(item), bool)
+    _, in_last = places_in(distinct(bought.item[first[-1] :] if len(moment) else bought.item), item)
     shopper = [
         np.log1p(len(moment)),
         np.log(since + 0.02),
@@ -129,25 +130,21 @@ def facts_of(
         np.log1p(size[-1] if len(moment) else 0),
         float(since < _SOON / DAY),
     ]
-    columns = [*_said(item, gathered, sources), *own.columns(), *kind.columns(), in_last.astype(float)]
+    columns = [*_said(item, gathered, sources), *own.columns(), *kind.columns(), in_last]
     columns += [affinity, affinity + crowd.share[item], crowd.share[item]]
     columns += [facts[item] for facts in (crowd.repeat, crowd.popularity, crowd.first_time, crowd.interval)]
-    told = np.empty((len(item), len(columns) + len(shopper)), np.float32)
+    told = np.empty((len(columns) + len(shopper), len(item)), np.float32)
     for number, column in enumerate(columns):
-        told[:, number] = column
-    told[:, len(columns) :] = shopper
-    return told, own.count == 0
+        told[number] = column
+    told[len(columns) :] = np.array(shopper)[:, None]
+    return told.T, own.count == 0
 
 
 def _said(item: np.ndarray, gathered: Mapping[str, Candidates], sources: Sequence[str]) -> list[np.ndarray]:
     """Log of every source's score of each candidate, [N] each."""
-    said = []
-    for name in sources:
-        score = np.zeros(len(item))
+    said = np.zeros((len(sources), len(item)))
+    for row, name in zip(said, sources, strict=True):
         if name in gathered:
-            proposed, chance = gathered[name].item, gathered[name].score
-            place = np.minimum(np.searchsorted(item, proposed), len(item) - 1)
-            here = item[place] == proposed
-            score[place[here]] = chance[here]
-        said.append(np.log(score + 1e-5))
-    return said
+            place, here = places_in(item, gathered[name].item)
+            row[place[here]] = gathered[name].score[here]
+    return list(np.log(said + 1e-5))

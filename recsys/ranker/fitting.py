@@ -62,10 +62,20 @@ class Networks:
 
     def __call__(self, facts: np.ndarray) -> np.ndarray:
         """Scores [N] of `facts` [N, F]: the mean of what the networks say."""
-        hidden = np.clip((facts - self.mean) / self.scale, -FAR, FAR)
-        for number, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True)):
-            hidden = (np.maximum(hidden, 0) if number else hidden) @ weight + bias
-        score: np.ndarray = hidden[:, :, 0].mean(0)
+        read = facts - self.mean
+        read /= self.scale
+        np.clip(read, -FAR, FAR, out=read)
+        networks = len(self.weight[0])
+        score = np.zeros(len(facts), np.float32)
+        for network in range(networks):
+            hidden = read
+            for number, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True)):
+                if number:
+                    np.maximum(hidden, 0, out=hidden)
+                hidden = hidden @ weight[network]
+                hidden += bias[network]
+            score += hidden[:, 0]
+        score /= networks
         return score
 
 

@@ -10,7 +10,7 @@ from recsys.ranker.examination import Examination, positions_seen
 from recsys.ranker.facts import CrowdFacts, Retrieved, facts_of, width
 from recsys.ranker.fitting import Lists, Networks, calibration, fitted
 from recsys.registry import registered
-from recsys.retrieval.distinct import distinct
+from recsys.runs import distinct
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates
 from recsys.state import ShopperState
@@ -30,6 +30,7 @@ class Listwise:
         rate: the first step size; it falls to nothing.
         explore: weight of the order among what is new to the shopper, beside the order of all.
         kept: share of the candidates not taken that it is fitted to.
+        depth: how many candidates it is asked about.
         seed: of the networks' start, the order of the questions and the candidates kept.
         sources: the sources whose scores it reads, in order.
         learnt: facts of the crowd (`CrowdFacts`, names begin with crowd_), look [P] (`Examination`), and the networks:
@@ -47,11 +48,12 @@ class Listwise:
         rate: float = 3e-3,
         explore: float = 0.5,
         kept: float = 0.25,
+        depth: int = 200,
         seed: int = 0,
         sources: Sequence[str] = (),
         **learnt: np.ndarray,
     ) -> None:
-        least = {"networks": networks, "hidden": hidden, "epochs": epochs}
+        least = {"networks": networks, "hidden": hidden, "epochs": epochs, "depth": depth}
         for setting, value in least.items():
             if value < 1:
                 raise ConfigError(f"ranker.{setting} is {value}; give at least 1")
@@ -66,6 +68,7 @@ class Listwise:
         self.rate = rate
         self.explore = explore
         self.kept = kept
+        self.depth = depth
         self.seed = seed
         self.sources = tuple(sources)
         self._crowd: CrowdFacts | None = None
@@ -125,6 +128,7 @@ class Listwise:
             "rate": self.rate,
             "explore": self.explore,
             "kept": self.kept,
+            "depth": self.depth,
             "seed": self.seed,
             "sources": list(self.sources),
         }

@@ -17,6 +17,7 @@ class NoRanker:
     """Learns nothing and is never ready."""
 
     ready = False
+    depth = 0
 
     def count(self, histories: Histories, *, items: int, until: int, category: np.ndarray) -> None:
         """Nothing to count."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.clock import DAY, HOUR
+from recsys.runs import firsts, fresh, places_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +28,26 @@ class Taken:
     def of(cls, key: np.ndarray, time: np.ndarray, *, asked: np.ndarray, at: int, half_lives: np.ndarray) -> "Taken":
         """Of purchases of the things `key` [E] at `time` [E], all before `at`, what is known of `asked` [N]; half-lives
         [H] in days."""
-        order = np.lexsort((time, key))
-        key, time = key[order], time[order]
-        fresh = (np.diff(key, prepend=-1) != 0) | (np.diff(time, prepend=-1) != 0)
-        key, time = key[fresh], time[fresh]
-        first = np.flatnonzero(np.diff(key, prepend=-1))
-        if not len(first):
+        if not len(key):
             nothing = np.zeros(len(asked))
             return cls(nothing, nothing, nothing, np.zeros((len(half_lives), len(asked))))
-        count = np.diff(np.append(first, len(key)))
+        order = np.lexsort((time, key))
+        key, time = key[order], time[order]
+        once = fresh(key, time)
+        key, time = key[once], time[once]
+        first = firsts(key)
+        count = np.append(first[1:], len(key)) - first
         last, began = time[first + count - 1], time[first]
         age_days = (at - time) / DAY
-        halved = [np.add.reduceat(0.5 ** (age_days / days), first) for days in half_lives]
-        distinct = key[first]
-        place = np.minimum(np.searchsorted(distinct, asked), len(distinct) - 1)
-        here = distinct[place] == asked
-        interval = np.maximum((last - began) / np.maximum(count - 1, 1), HOUR) / DAY
-        return cls(
-            count=np.where(here, count[place], 0).astype(np.float64),
-            elapsed_days=np.where(here, np.maximum(at - last[place], HOUR) / DAY, 0),
-            interval_days=np.where(here & (count[place] > 1), interval[place], 0),
-            halved=np.where(here, np.stack(halved)[:, place], 0),
-        )
+        # of each thing a row, and one of nothing for what was never taken
+        told = np.zeros((3 + len(half_lives), len(first) + 1))
+        told[0, :-1] = count
+        told[1, :-1] = np.maximum(at - last, HOUR) / DAY
+        told[2, :-1] = np.where(count > 1, np.maximum((last - began) / np.maximum(count - 1, 1), HOUR) / DAY, 0)
+        told[3:, :-1] = np.add.reduceat(0.5 ** (age_days / half_lives[:, None]), first, axis=1)
+        place, here = places_in(key[first], asked)
+        of_asked = told[:, np.where(here, place, len(first))]
+        return cls(count=of_asked[0], elapsed_days=of_asked[1], interval_days=of_asked[2], halved=of_asked[3:])
 
     def columns(self) -> list[np.ndarray]:
         """As a network reads it: [N] each, 6 and one for every half-life."""
@@ -56,8 +55,7 @@ class Taken:
         elapsed = np.log(np.where(ever, self.elapsed_days, _LONG_DAYS))
         interval = np.log(np.where(often, self.interval_days, _LONG_DAYS))
         due = np.where(often, elapsed - interval, 0)
-        halved = [np.log(row + 1e-3) for row in self.halved]
-        return [np.log1p(self.count), elapsed, interval, due, ever.astype(float), often.astype(float), *halved]
+        return [np.log1p(self.count), elapsed, interval, due, ever, often, *np.log(self.halved + 1e-3)]
 
 
 _LONG_DAYS = 400.0

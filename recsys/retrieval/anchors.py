@@ -3,6 +3,7 @@
 import numpy as np
 
 from recsys.event import EventType
+from recsys.runs import fresh
 from recsys.state import ShopperState, is_one_of
 
 SIGNAL = {
@@ -22,12 +23,16 @@ FADING = 0.8
 
 def latest_session(state: ShopperState) -> tuple[np.ndarray, np.ndarray]:
     """Items [N] of the latest session (running or over), in order of time, and their weights [N] float32."""
+    return state.once(_latest_session)
+
+
+def _latest_session(state: ShopperState) -> tuple[np.ndarray, np.ndarray]:
     seen = state.history.interactions()
     if not len(seen):
         return np.empty(0, np.int64), np.empty(0, np.float32)
     start = seen.session_start(int(seen.time[-1]) + 1)
-    session = seen[seen.time >= start]
-    moment = np.cumsum(np.diff(session.time, prepend=session.time[0]) != 0)
+    session = seen[int(seen.time.searchsorted(start)) :]
+    moment = np.cumsum(fresh(session.time))
     signal = _SIGNAL_OF_CODE[session.type]
     return session.item, (signal * FADING ** (moment[-1] - moment)).astype(np.float32)
 
@@ -36,7 +41,7 @@ def open_questions(state: ShopperState, category: np.ndarray) -> ShopperState:
     """The state with only what was looked at in the running session, less the categories settled since by putting one
     of their items into the basket or buying it; `category` of every index [V]."""
     history = state.history
-    running = history[history.time >= history.session_start(state.context.at)]
+    running = history[int(history.time.searchsorted(history.session_start(state.context.at))) :]
     number = category[running.item]
     keep = _LOOKING[running.type]
     for place in np.flatnonzero(_SETTLING[running.type]):

@@ -8,6 +8,7 @@ import numpy as np
 from recsys.errors import ConfigError
 from recsys.protocols import CandidateSource, Ranker
 from recsys.retrieval.allowed import Allowed
+from recsys.runs import numbered
 from recsys.slate import Candidates
 from recsys.state import Knowledge, ShopperState
 
@@ -76,7 +77,7 @@ class Blend:
         names = tuple(gathered)
         if not names:
             return Blended(Candidates.none(), np.empty(0, np.int64), names)
-        item, place = np.unique(np.concatenate([gathered[name].item for name in names]), return_inverse=True)
+        item, place = numbered(np.concatenate([gathered[name].item for name in names]))
         parts = np.zeros((len(names), len(item)), np.float32)
         knows_time = {source.name for source in self.sources if source.timed}
         begin = 0
@@ -95,11 +96,12 @@ class Blend:
 def ranked(
     ranker: Ranker, state: ShopperState, gathered: Mapping[str, Candidates], mixed: Blended, *, known: int | None = None
 ) -> Blended:
-    """The mixed candidates with the ranker's chances, which reckon with time, for scores.
+    """The best `ranker.depth` of the mixed candidates with the ranker's chances, which reckon with time, for scores.
 
     Of items from index `known` on, if one is given, it knows no facts; each has the chance of the known ones that the
     blend finds about as fitting.
     """
+    mixed = _best(mixed, state, ranker.depth)
     item = mixed.candidates.item
     count = len(item) if known is None else int(np.searchsorted(item, known))
     if not count:
@@ -111,6 +113,21 @@ def ranked(
         order = np.argsort(fits, kind="stable")
         chance[count:] = np.interp(mixed.candidates.score[count:], fits[order], chance[:count][order])
     return replace(mixed, candidates=Candidates(item, chance, chance))
+
+
+def _best(mixed: Blended, state: ShopperState, count: int) -> Blended:
+    """The `count` candidates of the highest scores among those that may be shown, in the order they stand in."""
+    candidates = mixed.candidates
+    if hidden := state.exclude | state.basket:
+        place = (~np.isin(candidates.item, list(hidden))).nonzero()[0]
+    else:
+        place = np.arange(len(candidates))
+    if len(place) > count:
+        score = candidates.score[place]
+        place = place[(score >= np.partition(score, len(score) - count)[len(score) - count]).nonzero()[0]]
+    timed = None if candidates.timed is None else candidates.timed[place]
+    kept = Candidates(candidates.item[place], candidates.score[place], timed)
+    return Blended(kept, mixed.source[place], mixed.names)
 
 
 def filled(mixed: Blended, state: ShopperState, allowed: Allowed, count: int) -> Blended:

@@ -6,17 +6,53 @@ The chance of a category is the share of the shopper's moments (baskets) it was 
 is that of the last `days`.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from recsys.clock import DAY
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
-from recsys.retrieval.distinct import distinct
+from recsys.retrieval.spans import rows_of_spans
+from recsys.runs import distinct, firsts, fresh
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
 from recsys.state import History, ShopperState
 
 _LEARNT = {"category", "crowd", "item", "share"}
+_HEAD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The items that can be proposed, by category.
+
+    Attributes:
+        of: category of every item [R].
+        start: where the items of each of the G categories begin, and the end of the last [G + 1].
+        category: which it is [G].
+        head: the largest shares of each, descending [G, H]; 0 where it has fewer.
+    """
+
+    of: np.ndarray
+    start: np.ndarray
+    category: np.ndarray
+    head: np.ndarray
+
+    @classmethod
+    def of_items(cls, *, category: np.ndarray, crowd: np.ndarray, item: np.ndarray, share: np.ndarray) -> "_Groups":
+        own = category[item]
+        first = firsts(own)
+        start = np.append(first, len(own))
+        place = first[:, None] + np.arange(_HEAD)
+        inside = place < start[1:, None]
+        head = np.where(inside, share[np.where(inside, place, 0)], 0) if len(item) else np.empty((0, _HEAD))
+        return cls(own, start, own[first], head)
+
+    @classmethod
+    def none(cls) -> "_Groups":
+        nothing = np.empty(0, np.int64)
+        return cls.of_items(category=nothing, crowd=nothing, item=nothing, share=nothing)
 
 
 @registered
@@ -52,6 +88,7 @@ class CategoryAffinity:
         self.prior_moments = prior_moments
         self.most = most
         self._learnt = learnt
+        self._groups = _Groups.of_items(**learnt) if learnt else _Groups.none()
 
     def fit(
         self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
@@ -72,18 +109,16 @@ class CategoryAffinity:
             "item": item.astype(np.int64),
             "share": (taken[item] / np.maximum(total[category[item]], 1)).astype(np.float32),
         }
+        self._groups = _Groups.of_items(**self._learnt)
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """Items of all categories, the shopper's own before those of the crowd."""
         if not self._learnt:
             return Candidates.none()
-        item = self._learnt["item"]
-        score = self._chance(state)[self._learnt["category"][item]] * self._learnt["share"]
-        if count is not None and count < len(item):
-            best = np.sort(np.argpartition(-score, count)[:count])
-            item, score = item[best], score[best]
-        order = np.lexsort((item, -score))
-        return Candidates(item[order], score[order].astype(np.float32))
+        item, share = self._learnt["item"], self._learnt["share"]
+        chance = self._chance(state)
+        rows = slice(None) if count is None else self._promising(chance, count)
+        return Candidates.best(item[rows], chance[self._groups.of[rows]] * share[rows], count)
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the latest item of the same category."""
@@ -102,6 +137,17 @@ class CategoryAffinity:
 
     def arrays(self) -> dict[str, np.ndarray]:
         return dict(self._learnt)
+
+    def _promising(self, chance: np.ndarray, count: int) -> np.ndarray:
+        """Rows among which the `count` best are, ascending. Within a category shares descend: the heads of all
+        categories tell how good an item must be at least, and most categories have none."""
+        of = chance[self._groups.category]
+        heads = (of[:, None] * self._groups.head).ravel()
+        if len(heads) <= count or not (least := np.partition(heads, len(heads) - count)[len(heads) - count]) > 0:
+            return np.arange(len(self._learnt["share"]))
+        good = (heads[:: self._groups.head.shape[1]] >= least).nonzero()[0]
+        rows, _ = rows_of_spans(self._groups.start[good], self._groups.start[good + 1])
+        return rows
 
     def _chance(self, state: ShopperState) -> np.ndarray:
         """Of every category, that the shopper's next moment has it [C]."""
@@ -128,8 +174,8 @@ def category_chances(
     share of everybody's moments, which weighs as much as `prior_moments`."""
     if not len(seen):
         return crowd
-    moment = np.cumsum(np.diff(seen.time, prepend=seen.time[0]) != 0)
-    first = np.flatnonzero(np.diff(moment, prepend=-1))
+    begins = fresh(seen.time)
+    first, moment = begins.nonzero()[0], np.cumsum(begins) - 1
     weight = 0.5 ** ((at - seen.time[first]) / (half_life_days * DAY))
     pair = distinct(moment * len(crowd) + category[seen.item])
     own = np.bincount(pair % len(crowd), weight[pair // len(crowd)], minlength=len(crowd))

@@ -62,25 +62,32 @@ class CategoryPopular:
         """Items of the looked-at categories; nothing outside a running session."""
         if not len(self._item):
             return Candidates.none()
-        anchor, weight = latest_session(open_questions(state, self._category))
-        number, place = np.unique(self._category[anchor], return_inverse=True)
-        total = np.bincount(place, weights=weight, minlength=len(number))
-        parts = [(self._span(n), w) for n, w in zip(number.tolist(), total / max(total.sum(), 1e-9), strict=True) if n]
+        anchor, weight = state.once(self._looked_at)
+        total: dict[int, float] = {}
+        for number, one in zip(self._category[anchor].tolist(), weight.tolist(), strict=True):
+            total[number] = total.get(number, 0.0) + one
+        whole = max(sum(total.values()), 1e-9)
+        parts = [(self._span(number, count), one / whole) for number, one in total.items() if number]
         if not parts:
             return Candidates.none()
         item = np.concatenate([self._item[span] for span, _ in parts])
-        score = np.concatenate([self._score[span] * w for span, w in parts])
-        order = np.lexsort((item, -score))[:count]
-        return Candidates(item[order], score[order].astype(np.float32))
+        score = np.concatenate([self._score[span] * one for span, one in parts])
+        return Candidates.best(item, score, count)
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the latest item of the same category that was looked at."""
-        anchor, _ = latest_session(open_questions(state, self._category))
+        anchor, _ = state.once(self._looked_at)
         latest = dict(zip(self._category[anchor].tolist(), anchor.tolist(), strict=True))
         return [Reason("because you looked at {title}", latest.get(n, 0)) for n in self._category[item].tolist()]
 
-    def _span(self, number: int) -> slice:
-        return slice(int(self._start[number]), int(self._start[number + 1]))
+    def _looked_at(self, state: ShopperState) -> tuple[np.ndarray, np.ndarray]:
+        """What the shopper is looking at, with weights."""
+        return latest_session(open_questions(state, self._category))
+
+    def _span(self, number: int, count: int | None) -> slice:
+        """The `count` best items of a category."""
+        first, last = int(self._start[number]), int(self._start[number + 1])
+        return slice(first, last if count is None else min(last, first + count))
 
     def settings(self) -> dict[str, int]:
         return {"days": self.days}

@@ -12,6 +12,7 @@ import numpy as np
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.anchors import latest_session
+from recsys.runs import numbered
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
@@ -77,10 +78,8 @@ class CoVisitation:
         spans = [slice(self._start[a], self._start[a + 1]) for a in anchor.tolist()]
         item = np.concatenate([self._item[span] for span in spans])
         score = np.concatenate([self._score[span] * w for span, w in zip(spans, weight, strict=True)])
-        distinct, place = np.unique(item, return_inverse=True)
-        total = np.bincount(place, weights=score, minlength=len(distinct))
-        order = np.lexsort((distinct, -total))[:count]
-        return Candidates(distinct[order].astype(np.int64), total[order].astype(np.float32))
+        proposed, place = numbered(item)
+        return Candidates.best(proposed, np.bincount(place, weights=score, minlength=len(proposed)), count)
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the anchor that speaks most for each item."""

@@ -18,6 +18,7 @@ from recsys.ranker.fitting import calibration, listwise
 from recsys.registry import registered
 from recsys.retrieval.buy_again import counted_purchases
 from recsys.retrieval.repurchase import category_intervals
+from recsys.runs import numbered
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
 from recsys.state import Context, History, ShopperState
@@ -98,9 +99,9 @@ class Habit:
 
     def _facts(self, state: ShopperState) -> tuple[np.ndarray, np.ndarray]:
         """The shopper's own items [N] and their facts [N, F] float32."""
-        bought = state.history.of_type(EventType.PURCHASE)
-        bought = bought[bought.item > 0]
-        item, place, times = np.unique(bought.item, return_inverse=True, return_counts=True)
+        bought = state.history.purchases()
+        item, place = numbered(bought.item)
+        times = np.bincount(place, minlength=len(item))
         age_days = (state.context.at - bought.time) / DAY
         halved = [np.bincount(place, 0.5 ** (age_days / days), minlength=len(item)) for days in HALF_LIVES_DAYS]
         learnt = self._learnt

@@ -16,12 +16,14 @@ import numpy as np
 from recsys.clock import DAY
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
-from recsys.retrieval.distinct import distinct
 from recsys.retrieval.spans import rows_of_spans
+from recsys.runs import distinct, firsts, fresh, numbered
 from recsys.sequence.histories import Histories
 from recsys.slate import Candidates, Reason
 from recsys.state import History, ShopperState
 
+_MANY = 4_000
+"""From so many rows on, adding up over the whole catalogue is faster than sorting them."""
 _LEARNT = {"start", "item", "share", "item_start", "item_shopper", "item_weight", "rarity"}
 
 
@@ -112,12 +114,15 @@ class UserKNN:
         learnt = self._learnt
         shopper, alike = self._neighbours(own)
         low, high = learnt["start"][shopper], learnt["start"][shopper + 1]
-        rows, _ = rows_of_spans(low, high)
+        spans = [slice(*span) for span in zip(low.tolist(), high.tolist(), strict=True)]
         weight = np.repeat((1 - self.own) * alike / max(float(alike.sum()), 1e-12), high - low)
-        item = np.concatenate([learnt["item"][rows], own.item])
-        vote = np.concatenate([learnt["share"][rows] * weight, self.own * own.share])
-        score = np.bincount(item, vote, minlength=len(learnt["rarity"])).astype(np.float32)
-        return Candidates.best_of(score, len(score) if count is None else count)
+        item = np.concatenate([*(learnt["item"][span] for span in spans), own.item])
+        share = np.concatenate([learnt["share"][span] for span in spans]) if spans else np.empty(0)
+        vote = np.concatenate([share * weight, self.own * own.share])
+        if len(item) > _MANY:
+            return Candidates.best_of(np.bincount(item, vote), count)
+        proposed, place = numbered(item)
+        return Candidates.best(proposed, np.bincount(place, vote, minlength=len(proposed)), count)
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Tells what the shopper takes from what others do."""
@@ -139,6 +144,9 @@ class UserKNN:
 
     def _own(self, state: ShopperState) -> _Shares:
         """The shopper's own shares."""
+        return state.once(self._shares_of)
+
+    def _shares_of(self, state: ShopperState) -> _Shares:
         seen = state.history.interactions()
         return _shares(np.zeros(len(seen), np.int64), seen, self.half_life_days, self.items_per_shopper)
 
@@ -149,12 +157,8 @@ class UserKNN:
         rows, _ = rows_of_spans(low, high)
         part = np.repeat(own.share * learnt["rarity"][own.item], high - low) * learnt["item_weight"][rows]
         alike = np.bincount(learnt["item_shopper"][rows], part, minlength=len(learnt["start"]) - 1)
-        if self.neighbours < len(alike):
-            shopper = np.argpartition(-alike, self.neighbours)[: self.neighbours]
-        else:
-            shopper = np.arange(len(alike))
-        shopper = shopper[np.lexsort((shopper, -alike[shopper]))]
-        return shopper, alike[shopper]
+        nearest = Candidates.best_of(alike, self.neighbours).item
+        return nearest, alike[nearest]
 
 
 def _last_seen(known: Histories, most: int) -> tuple[np.ndarray, int]:
@@ -168,16 +172,17 @@ def _last_seen(known: Histories, most: int) -> tuple[np.ndarray, int]:
 
 def _shares(owner: np.ndarray, events: History, half_life_days: float, most: int) -> _Shares:
     """The `most` largest shares of each shopper, from `events` [E] of the shoppers `owner` [E], by shopper and time."""
-    fresh = (np.diff(owner, prepend=-1) != 0) | (np.diff(events.time, prepend=-1) != 0)
-    first = np.flatnonzero(fresh)
+    begins = fresh(owner, events.time)
+    first = begins.nonzero()[0]
     whose, when = owner[first], events.time[first]
-    ends = np.flatnonzero(np.diff(whose, append=-1))
-    age_days = (np.repeat(when[ends], np.diff(ends, prepend=-1)) - when) / DAY
+    begin = firsts(whose)
+    count = np.diff(np.append(begin, len(whose)))
+    age_days = (np.repeat(when[begin + count - 1], count) - when) / DAY
     weight = 0.5 ** (age_days / half_life_days)
     total = np.bincount(whose, weight)
     items = int(events.item.max(initial=0)) + 1
-    moment, item = np.divmod(distinct((np.cumsum(fresh) - 1) * items + events.item), items)
-    pair, number = np.unique(whose[moment] * items + item, return_inverse=True)
+    moment, item = np.divmod(distinct((np.cumsum(begins) - 1) * items + events.item), items)
+    pair, number = numbered(whose[moment] * items + item)
     by, item = np.divmod(pair, items)
     share = np.bincount(number, weight[moment], minlength=len(pair)) / total[by]
     order = np.lexsort((item, -share, by))

@@ -18,8 +18,8 @@ import numpy as np
 
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
-from recsys.retrieval.distinct import distinct
 from recsys.retrieval.spans import rows_of_spans
+from recsys.runs import distinct, firsts, numbered
 from recsys.sequence.histories import Histories
 from recsys.sequence.sessions import sessions
 from recsys.slate import Candidates, Reason
@@ -104,10 +104,9 @@ class VMISKNN:
         if self.nearness is not None:
             met = np.flatnonzero(item == shared[owner])  # once in every neighbour
             vote = vote * np.exp(-np.abs(rows - rows[met][owner]) / self.nearness)
-        distinct, number = np.unique(item, return_inverse=True)
-        score = np.bincount(number, vote, minlength=len(distinct)) / max(float(weight.sum()), 1e-9)
-        order = np.lexsort((distinct, -score))[:count]
-        return Candidates(distinct[order].astype(np.int64), score[order].astype(np.float32))
+        proposed, number = numbered(item)
+        score = np.bincount(number, vote, minlength=len(proposed)) / max(float(weight.sum()), 1e-9)
+        return Candidates.best(proposed, score, count)
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the latest item of the session."""
@@ -145,7 +144,7 @@ class VMISKNN:
         session = self._learnt["item_session"][rows]
         order = np.argsort(session, kind="stable")  # runs that descend already; the latest anchor stays first
         session, place = session[order], place[order]
-        first = np.flatnonzero(np.diff(session, prepend=-1))
+        first = firsts(session)
         if not len(first):
             return session, np.empty(0), place
         alike = np.add.reduceat(1 - place / len(anchor), first)

@@ -18,9 +18,8 @@ from recsys.event import ACTS
 from recsys.log.identity import Identity
 from recsys.sequence.coding import COLUMNS, Coding
 from recsys.sequence.histories import ALWAYS, NEVER, Adoption, Histories
-from recsys.state import History, is_one_of
+from recsys.state import HISTORY_COLUMNS, History, is_one_of
 
-HISTORY = tuple(field.name for field in fields(History))
 ADOPTION = tuple(field.name for field in fields(Adoption))
 READ = tuple(dict.fromkeys((*COLUMNS, "user_id", "anonymous_id", "shopper")))
 """What `coded` reads of a log."""
@@ -53,7 +52,7 @@ class Block:
 
     def table(self) -> pa.Table:
         """As an Arrow table, to be spilled or sent."""
-        arrays = {name: np.ascontiguousarray(getattr(self.events, name)) for name in HISTORY}
+        arrays = {name: np.ascontiguousarray(getattr(self.events, name)) for name in HISTORY_COLUMNS}
         arrays["query"] = arrays["query"].view(np.int64).ravel()
         arrays["arrival"] = self.arrival
         arrays |= {name: np.ascontiguousarray(getattr(self.adoption, name)) for name in ADOPTION}
@@ -62,11 +61,11 @@ class Block:
     @classmethod
     def of_table(cls, table: pa.Table) -> "Block":
         """Back from `table`."""
-        arrays = {name: table[name].to_numpy() for name in (*HISTORY, "arrival", *ADOPTION)}
+        arrays = {name: table[name].to_numpy() for name in (*HISTORY_COLUMNS, "arrival", *ADOPTION)}
         arrays["query"] = arrays["query"].view(np.int16).reshape(len(arrays["query"]), -1)
         return cls(
             owner=table["owner"].combine_chunks(),
-            events=History(**{name: arrays[name] for name in HISTORY}),
+            events=History(**{name: arrays[name] for name in HISTORY_COLUMNS}),
             arrival=arrays["arrival"],
             adoption=Adoption(**{name: arrays[name] for name in ADOPTION}),
         )

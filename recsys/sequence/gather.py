@@ -18,12 +18,12 @@ from recsys.clock import DAY
 from recsys.log.engine import Engine, LocalEngine
 from recsys.log.identity import Identity
 from recsys.log.reader import EventLog
-from recsys.sequence.blocks import ADOPTION, HISTORY, READ, Block, coded, sequences
+from recsys.sequence.blocks import ADOPTION, READ, Block, coded, sequences
 from recsys.sequence.coding import Coding
 from recsys.sequence.histories import Adoption, Histories
 from recsys.sequence.mapped import ColumnWriter, kept_folder, mapped_columns
 from recsys.sequence.survey import Survey
-from recsys.state import History
+from recsys.state import HISTORY_COLUMNS, History
 
 RANGE_EVENTS = 2_000_000
 """About how many events a task of either step holds."""
@@ -76,14 +76,14 @@ def read_histories(folder: Path) -> Histories:
     return Histories(
         ids.combine_chunks(),
         np.concatenate([[0], np.cumsum(columns["length"], dtype=np.int64)]),
-        History(**{name: columns[name] for name in HISTORY}),
+        History(**{name: columns[name] for name in HISTORY_COLUMNS}),
         columns["asked_from"],
         Adoption(**{name: columns[name] for name in ADOPTION}),
     )
 
 
 def _columns(found: Histories) -> dict[str, np.ndarray]:
-    events = {name: getattr(found.events, name) for name in HISTORY}
+    events = {name: getattr(found.events, name) for name in HISTORY_COLUMNS}
     adoption = {name: getattr(found.adoption, name) for name in ADOPTION}
     return events | adoption | {"asked_from": found.asked_from, "length": np.diff(found.start)}
 

@@ -115,7 +115,7 @@ class Histories:
 
     def columns(self) -> list[np.ndarray]:
         """Every array of E rows."""
-        return [getattr(rows, name) for rows in (self.events, self.adoption) for name in rows.__dataclass_fields__]
+        return [*self.events.columns(), *(getattr(self.adoption, name) for name in Adoption.__dataclass_fields__)]
 
     def sequences(self, first: int, last: int) -> "Histories":
         """The sequences [first, last)."""

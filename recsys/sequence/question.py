@@ -19,9 +19,18 @@ def askable(state: ShopperState, spec: FeatureSpec) -> bool:
     return spec.query is QueryKind.TOKEN or bool(spec.shown(state.history).any())
 
 
-def question_stream(states: Sequence[ShopperState], spec: FeatureSpec) -> TokenStream:
-    """The latest events of each state, then one query token at its instant (`QueryKind.TOKEN`); as long as the longest
-    window of the training, so that no position is asked that was never trained.
+def shown_rows(acts: History, spec: FeatureSpec) -> np.ndarray:
+    """The rows of what a shopper did that the encoder is shown: the latest, as many as the longest window of the
+    training holds beside a question, so that no position is asked that was never trained."""
+    room = spec.max_length - (spec.query is QueryKind.TOKEN)
+    return latest_rows(acts.time, spec.shown(acts).nonzero()[0], room)
+
+
+def question_stream(
+    states: Sequence[ShopperState], spec: FeatureSpec, *, shown: Sequence[np.ndarray] | None = None
+) -> TokenStream:
+    """The latest events of each state, then one query token at its instant (`QueryKind.TOKEN`). `shown` are the rows of
+    each state's acts that are shown, `shown_rows` if None.
 
     Features are those of the whole history that is known, as in training; only the latest events are shown.
     """
@@ -29,10 +38,8 @@ def question_stream(states: Sequence[ShopperState], spec: FeatureSpec) -> TokenS
     acts = [state.history.acts() for state in states]
     events, start = History.joined(acts), np.cumsum([0, *(len(known) for known in acts)])
     first = moment_rows(events.time, start)
-    rows = [
-        begin + latest_rows(known.time, np.flatnonzero(spec.shown(known)), spec.max_length - with_token)
-        for begin, known in zip(start[:-1].tolist(), acts, strict=True)
-    ]
+    chosen = [shown_rows(known, spec) for known in acts] if shown is None else shown
+    rows = [begin + rows for begin, rows in zip(start[:-1].tolist(), chosen, strict=True)]
     row, token_start = np.concatenate(rows), np.cumsum([0, *(len(chosen) + with_token for chosen in rows)])
     is_query, before = np.zeros(int(token_start[-1]), bool), np.empty(int(token_start[-1]), np.int64)
     contexts = [state.context for state in states] if with_token else []

@@ -6,25 +6,35 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from recsys.errors import StoreError
-from serving.api.spoken import service_of
+from serving.api.spoken import REFUSALS, problems_of, service_of
+from serving.security.scope import Scope, needs
 from serving.watching import status as views
 from serving.watching.exposition import MEDIA_TYPE, page
 
 router = APIRouter(prefix="/v1/admin", tags=["service"])
-_NOTHING_FROM_ELSEWHERE = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "cache-control": "no-store",
-}
+_NOTHING_FROM_ELSEWHERE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=PlainTextResponse,
+    openapi_extra=needs(Scope.ADMIN),
+    responses=problems_of(*REFUSALS),
+)
 async def metrics(request: Request) -> Response:
     """All replicas of the machine that answers, in Prometheus' text format; the label `replica` tells them apart."""
     found = await asyncio.to_thread(page, service_of(request).lookout.replicas)
     return Response(found, media_type=MEDIA_TYPE)
 
 
-@router.get("/status", summary="Status for people", response_class=PlainTextResponse)
+@router.get(
+    "/status",
+    summary="Status for people",
+    response_class=PlainTextResponse,
+    openapi_extra=needs(Scope.ADMIN),
+    responses=problems_of(*REFUSALS),
+)
 async def status(request: Request) -> Response:
     """What runs, how fast and how fresh it answers and what went wrong lately, of all replicas of the machine that
     answers: a page for a browser, plain text for everybody else."""

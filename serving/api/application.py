@@ -5,7 +5,7 @@ Bodies are read and written by pydantic's own JSON parser in one pass; FastAPI c
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,12 +17,16 @@ from starlette.responses import Response
 from recsys.errors import OverloadError, StoreError
 from recsys.retrieval.filter.parse import json_schema
 from serving.api import admin, items, routes
+from serving.api.envelope import Envelope
 from serving.api.event import EventBatch, EventIn
 from serving.api.item import BulkRow, ItemIn, ItemPatch
 from serving.api.limits import BodyLimit, Shedding
 from serving.api.problem import Problem, ProblemBody
 from serving.api.recommendation import RecommendationRequest
 from serving.api.spoken import SCHEMA_REF
+from serving.security.gate import Gate
+from serving.security.guard import Guard
+from serving.security.scope import SCHEMES, UNDECLARED
 from serving.service import Service
 from serving.watching.request import Requests
 
@@ -33,15 +37,22 @@ Send what shoppers do to `/v1/events`, ask `/v1/recommendations` for what to sho
 very next answer. Errors are `application/problem+json` (RFC 9457)."""
 
 
-def create_app(service: Service, *, max_concurrent: int = 128) -> FastAPI:
-    """The application; starting it opens the service and stopping it closes it."""
+def create_app(service: Service, *, max_concurrent: int = 128, guard: Guard | None = None) -> FastAPI:
+    """The application; starting it opens the service and stopping it closes it. Without a guard anybody may ask."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service:
+        async with service, guard or nullcontext():
             yield
 
-    app = FastAPI(title="Attune", version="1", description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Attune",
+        version="1",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/openapi.json" if guard is None or guard.security.documentation else None,
+        redirect_slashes=False,  # a redirect would repeat whatever host the request names
+    )
     app.state.service = service
     app.include_router(routes.router)
     app.include_router(items.router)
@@ -49,6 +60,9 @@ def create_app(service: Service, *, max_concurrent: int = 128) -> FastAPI:
     app.add_middleware(BodyLimit)
     meter = service.lookout.meter
     app.add_middleware(Shedding, limit=max_concurrent, shed=meter.shed)
+    if guard is not None:
+        app.add_middleware(Gate, guard=guard, describe=lambda: _openapi(app))
+    app.add_middleware(Envelope)
     app.add_middleware(Requests, meter=meter, failed=_on_anything)  # the last one added is the outermost
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
@@ -67,8 +81,8 @@ async def _on_problem(_: Request, problem: Exception) -> Response:
 async def _on_http(request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
     details = {
-        404: f"there is nothing at {request.url.path}; see /docs for what there is",
-        405: f"{request.method} is not possible at {request.url.path}; see /docs",
+        404: f"there is nothing at {request.scope['path']}; see /docs for what there is",
+        405: f"{request.method} is not possible at {request.scope['path']}; see /docs",
     }
     return Problem(
         failure.status_code, details.get(failure.status_code, str(failure.detail)), headers=failure.headers
@@ -89,7 +103,8 @@ async def _on_overload(_: Request, failure: Exception) -> Response:
 
 async def _on_anything(_: Request, failure: Exception) -> Response:
     _log.error("unexpected error", exc_info=failure)
-    return Problem(500, "something went wrong here; the cause is in the service's log").response()
+    headers = {"x-content-type-options": "nosniff", "cache-control": "no-store"}  # made outside the envelope
+    return Problem(500, "something went wrong here; the cause is in the service's log", headers=headers).response()
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
@@ -103,5 +118,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas.update(extra["$defs"], Filter=json_schema(reference))
         asked = schemas["RecommendationRequest"]["properties"]["filter"]
         asked["anyOf"] = [{"$ref": reference}, {"type": "null"}]
+        described["components"]["securitySchemes"] = SCHEMES
+        described["security"] = UNDECLARED
         app.openapi_schema = described
     return app.openapi_schema

@@ -9,6 +9,8 @@ from recsys.event import EventType
 MAX_BATCH = 1_000
 
 Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Prose = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""Text on any number of lines; the one character that no store, file or language agrees on is refused."""
 Money = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
@@ -76,7 +78,7 @@ class EventIn(BaseModel):
     price: Money | None = Field(default=None, description="What one unit cost the shopper.")
     list_price: Money | None = Field(default=None, description="What one unit costs without any discount.")
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$", description="ISO 4217.")
-    query: str | None = Field(
+    query: Prose | None = Field(
         default=None, min_length=1, max_length=1024, description="The search text; `search` needs one."
     )
     filters: list[Text] | None = Field(

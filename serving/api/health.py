@@ -11,6 +11,14 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class Ready(BaseModel):
+    """The service can answer and acknowledge at this moment; who asks may know no more."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["ready"] = "ready"
+
+
 class Readiness(BaseModel):
     """The service can answer and acknowledge at this moment."""
 

@@ -4,18 +4,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from serving.api.event import Money, Text
+from serving.api.event import Money, Prose, Text
 from serving.store.item import ItemOutcome
 
 MAX_ROWS = 5_000
 MAX_ATTRIBUTES = 64
 MAX_PLACES = 1_000
-LongText = Annotated[str, Field(max_length=4_000)]
+LongText = Annotated[Prose, Field(max_length=4_000)]
+Title = Annotated[Prose, Field(min_length=1, max_length=1_000)]
 Attribute = (
-    Annotated[str, Field(max_length=256)]
+    Annotated[Prose, Field(max_length=256)]
     | bool
     | Annotated[float, Field(allow_inf_nan=False)]
-    | Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=64)]
+    | Annotated[list[Annotated[Prose, Field(max_length=256)]], Field(max_length=64)]
 )
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -45,7 +46,7 @@ class ItemIn(BaseModel):
         },
     )
 
-    title: Annotated[str, Field(min_length=1, max_length=1_000)]
+    title: Title
     category: Annotated[list[Text], Field(max_length=16)] = Field(
         default_factory=list, description="The path to its category, the widest first."
     )
@@ -72,7 +73,7 @@ class ItemPatch(BaseModel):
         json_schema_extra={"examples": [{"price": 5.99, "available_in": {"berlin": True, "paris": None}}]},
     )
 
-    title: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+    title: Title | None = None
     category: Annotated[list[Text], Field(max_length=16)] | None = None
     brand: Text | None = None
     price: Money | None = None

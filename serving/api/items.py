@@ -18,14 +18,16 @@ from serving.api.item import (
     ItemReceipt,
     ItemReceipts,
 )
-from serving.api.problem import Problem, invalid, malformed_json, words
-from serving.api.spoken import body_of, json_of, problems_of, service_of
+from serving.api.problem import TOO_MANY, Problem, errors_of, refused, words
+from serving.api.spoken import REFUSALS, body_of, json_of, problems_of, service_of
+from serving.security.scope import Scope, needs
 from serving.store.item import DeleteItem, ItemChange, ItemOutcome, PatchItem, PutItem
 
 NDJSON = "application/x-ndjson"
 router = APIRouter(tags=["items"])
 _ITEM_ID: TypeAdapter[str] = TypeAdapter(Text)
 _ONE = "/v1/items/{item_id:path}"
+_NEEDED = needs(Scope.CATALOGUE_WRITE)
 
 
 @router.post(
@@ -37,8 +39,9 @@ _ONE = "/v1/items/{item_id:path}"
             "required": True,
             "content": {NDJSON: {"schema": {"type": "string", "description": "One BulkRow, as JSON, per line."}}},
         }
-    },
-    responses=problems_of(400, 413, 422, 503),
+    }
+    | _NEEDED,
+    responses=problems_of(*REFUSALS, 400, 413, 422, 503),
 )
 async def bulk(request: Request) -> Response:
     """One change per line, as JSON: `{"op": "put", "item_id": "a", "item": {...}}`, likewise `patch`; `delete` has no
@@ -75,8 +78,8 @@ async def bulk(request: Request) -> Response:
     _ONE,
     summary="Say what an item is",
     response_model=ItemReceipt,
-    openapi_extra=body_of("ItemIn"),
-    responses=problems_of(400, 413, 422, 503),
+    openapi_extra=body_of("ItemIn") | _NEEDED,
+    responses=problems_of(*REFUSALS, 400, 404, 413, 422, 503),  # 404: an id with a line break is no path
 )
 async def put(item_id: str, request: Request) -> Response:
     """The item is this from now on, whether it was known or not; what is left out is unknown. Durable, and answers
@@ -89,8 +92,8 @@ async def put(item_id: str, request: Request) -> Response:
     _ONE,
     summary="Change parts of an item",
     response_model=ItemReceipt,
-    openapi_extra=body_of("ItemPatch"),
-    responses=problems_of(400, 404, 413, 422, 503),
+    openapi_extra=body_of("ItemPatch") | _NEEDED,
+    responses=problems_of(*REFUSALS, 400, 404, 413, 422, 503),
 )
 async def patch(item_id: str, request: Request) -> Response:
     """A JSON merge patch (RFC 7396): price, stock, availability, whatever is named; null takes a member away."""
@@ -98,13 +101,19 @@ async def patch(item_id: str, request: Request) -> Response:
     return await _told(item_id, request, lambda known: PatchItem(_checked(item_id), known, body))
 
 
-@router.delete(_ONE, summary="Take an item away", response_model=ItemReceipt, responses=problems_of(404, 422, 503))
+@router.delete(
+    _ONE,
+    summary="Take an item away",
+    response_model=ItemReceipt,
+    openapi_extra=_NEEDED,
+    responses=problems_of(*REFUSALS, 404, 422, 503),
+)
 async def delete(item_id: str, request: Request) -> Response:
     """No answer shows it any more, until it is put again."""
     return await _told(item_id, request, lambda known: DeleteItem(_checked(item_id), known))
 
 
-@router.get(_ONE, summary="Look at an item", responses=problems_of(404, 422))
+@router.get(_ONE, summary="Look at an item", openapi_extra=_NEEDED, responses=problems_of(*REFUSALS, 404, 422))
 async def get(item_id: str, request: Request) -> ItemOut:
     """The item as answers of this replica show it now."""
     item = service_of(request).stocking.shown(_checked(item_id))
@@ -140,9 +149,7 @@ def _parsed(model: type[ItemIn] | type[ItemPatch], body: bytes) -> dict[str, Any
     try:
         return model.model_validate_json(body).model_dump(exclude_unset=True)
     except ValidationError as failure:
-        if any(fault["type"] == "json_invalid" for fault in failure.errors(include_url=False)):
-            raise malformed_json(ValueError(failure.errors()[0]["ctx"]["error"])) from None
-        raise invalid(failure) from None
+        raise refused(failure) from None
 
 
 def _put_of(row: BulkRow, known: bool) -> ItemChange:
@@ -179,5 +186,6 @@ def _why(outcome: ItemOutcome) -> str | None:
 def _reason(refusal: ValueError) -> str:
     if not isinstance(refusal, ValidationError):
         return f"not a JSON object: {refusal}" if "item:" not in str(refusal) else str(refusal)
-    faults = refusal.errors(include_url=False, include_context=False)[:5]
-    return "; ".join(f"{'.'.join(str(part) for part in fault['loc']) or 'row'}: {words(fault)}" for fault in faults)
+    faults = errors_of(refusal)[:5]
+    told = [f"{'.'.join(str(part)[:64] for part in fault['loc']) or 'row'}: {words(fault)}" for fault in faults]
+    return "; ".join(told) or TOO_MANY

@@ -3,6 +3,7 @@
 Plain ASGI, because a request must not pay for wrappers it does not need.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,17 +11,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.api.problem import Problem
 
 MAX_BODY_BYTES = 1024 * 1024
+BODY_TIMEOUT_S = 10.0
 
 
 class BodyLimit:
-    """Answers 413 as soon as a body is known to exceed `limit` bytes; the rest of it is never read.
+    """Answers 413 as soon as a body is known to exceed `limit` bytes; the rest of it is never read. Answers 408 when a
+    body is not there after `timeout_s`, so that nobody holds a place among the running requests by sending slowly.
 
     While the body is being read the refusal is a `Problem`, which the application turns into its response.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int = MAX_BODY_BYTES, timeout_s: float = BODY_TIMEOUT_S) -> None:
         self.app = app
         self.limit = limit
+        self.timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting what is read of its body."""
@@ -30,11 +34,18 @@ class BodyLimit:
         if _declared(scope) > self.limit:
             await self._problem().response()(scope, receive, send)
             return
-        read = 0
+        read, whole, deadline = 0, False, asyncio.get_running_loop().time() + self.timeout_s
 
         async def counted() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:  # what comes now is the end of the connection, which may be far off
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise self._late() from None
+            whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > self.limit:
                 raise self._problem()
@@ -50,6 +61,14 @@ class BodyLimit:
             headers={"connection": "close"},
         )
 
+    def _late(self) -> Problem:
+        return Problem(
+            408,
+            f"the body was not there after {self.timeout_s:g} s; send it at once",
+            kind="body-too-slow",
+            headers={"connection": "close"},
+        )
+
 
 def _declared(scope: Scope) -> int:
     for name, value in scope["headers"]:
@@ -62,7 +81,7 @@ class Shedding:
     """Answers 503 at once when `limit` requests are being worked on, and calls `shed`; health checks, and who wants to
     know what is the matter, always pass."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, shed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, shed: Callable[[], object] = lambda: None) -> None:
         self.app = app
         self._shed = shed
         self.limit = limit

@@ -1,5 +1,6 @@
 """RFC 9457 problem bodies: every error leaves as `application/problem+json`, saying what to do and nothing internal."""
 
+import reprlib
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -12,6 +13,23 @@ from serving.watching.request import CURRENT
 
 MEDIA_TYPE = "application/problem+json"
 _SHOWN = 20
+_MOST = 100
+TOO_MANY = f"more than {_MOST} things are wrong with it; send what /docs describes"
+
+
+class _Shortly(reprlib.Repr):
+    """What somebody sent, in few characters and little time, however large or deep it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 80, 80
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python itself refuses to write out an integer of thousands of digits."""
+        return repr(x) if x.bit_length() <= 128 else f"<an integer of {x.bit_length()} bits>"
+
+
+_shortly = _Shortly()
 
 
 class Fault(BaseModel):
@@ -82,12 +100,25 @@ def malformed_json(failure: ValueError) -> Problem:
     return Problem(400, f"the body is not JSON: {failure}", kind="malformed-json", title="The body is not JSON")
 
 
+def errors_of(failure: ValidationError) -> list[ErrorDetails]:
+    """What is wrong, one by one; nothing where there is so much of it that telling would take longer than the request
+    (a body of a mebibyte has room for a hundred thousand unknown fields)."""
+    return [] if failure.error_count() > _MOST else failure.errors(include_url=False, include_context=False)
+
+
+def refused(failure: ValidationError) -> Problem:
+    """The body is no JSON, or not what was asked for."""
+    if failure.error_count() == 1 and (only := failure.errors(include_url=False)[0])["type"] == "json_invalid":
+        return malformed_json(ValueError(only["ctx"]["error"]))
+    return invalid(failure)
+
+
 def invalid(failure: ValidationError) -> Problem:
     """The body is JSON but not what was asked for."""
     faults = [
-        Fault(pointer="/" + "/".join(str(part) for part in error["loc"]), detail=words(error))
-        for error in failure.errors(include_url=False, include_context=False)[:_SHOWN]
-    ]
+        Fault(pointer="/" + "/".join(str(part)[:_SHOWN] for part in error["loc"]), detail=words(error))
+        for error in errors_of(failure)[:_SHOWN]
+    ] or [Fault(pointer="/", detail=TOO_MANY)]
     return Problem(
         422,
         "; ".join(f"{fault.pointer.strip('/').replace('/', '.') or 'body'}: {fault.detail}" for fault in faults[:3]),
@@ -99,7 +130,7 @@ def invalid(failure: ValidationError) -> Problem:
 
 def words(error: ErrorDetails) -> str:
     """One validation error in words, with the value that caused it, shortened."""
-    value = repr(error.get("input"))
+    value = _shortly.repr(error.get("input"))
     shown = value if len(value) <= 80 else value[:77] + "..."
     if error["type"] == "enum" and error["loc"] and error["loc"][-1] == "type":
         return f"unknown event type {shown}; known types: {', '.join(EventType)}"

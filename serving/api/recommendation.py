@@ -1,11 +1,33 @@
 """The question for a slate and the answer to it."""
 
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from recsys.state import Knowledge
 from serving.api.event import Moment, Text
+
+MIN_DEADLINE_MS = 5
+MAX_DEADLINE_MS = 60_000
+DEADLINE: dict[str, Any] = {
+    "name": "X-Deadline-Ms",
+    "in": "header",
+    "required": False,
+    "description": "Within how many milliseconds an answer is of use, counted from when the service reads the request.",
+    "schema": {"type": "integer", "minimum": MIN_DEADLINE_MS, "maximum": MAX_DEADLINE_MS},
+}
+"""The header in which a deadline travels with its request."""
+_FARTHEST = timedelta(hours=18)
+"""No clock on earth is set farther than 14 hours from UTC; local mean time at the date line once was, by two more."""
+
+
+def _on_earth(moment: datetime) -> datetime:
+    offset = moment.utcoffset()
+    if offset is not None and abs(offset) > _FARTHEST:
+        raise ValueError(f"the offset {offset} is farther from UTC than any place on earth")
+    return moment
+
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -24,7 +46,7 @@ class QuestionContext(BaseModel):
 
     model_config = _STRICT
 
-    local_time: Moment | None = Field(
+    local_time: Annotated[Moment, AfterValidator(_on_earth)] | None = Field(
         default=None,
         description="The shopper's own time: its offset tells the model the shopper's hour and weekday; the instant is "
         "the server's.",
@@ -106,6 +128,7 @@ class RecommendationResponse(BaseModel):
                     "model_version": "7",
                     "knowledge": "session",
                     "degraded": None,
+                    "rung": "full",
                     "took_ms": 3.1,
                     "items": [
                         {
@@ -131,4 +154,8 @@ class RecommendationResponse(BaseModel):
     items: list[RecommendedItem]
     knowledge: Knowledge = Field(description="How well the shopper is known: cold, session or known.")
     degraded: str | None = Field(description="What was missing for this answer; null when everything worked.")
+    rung: str = Field(
+        description="What the answer was made with, the best first: full, without_ranker, without_model, trending, "
+        "static."
+    )
     took_ms: float

@@ -4,18 +4,26 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from pydantic import JsonValue, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from recsys.errors import FilterError, StoreError
 from recsys.retrieval.filter.expression import Filter
 from recsys.retrieval.filter.parse import parse
 from serving.api.event import MAX_BATCH, Receipts
-from serving.api.health import Health, Readiness
-from serving.api.problem import Problem, invalid, malformed_json
-from serving.api.recommendation import RecommendationRequest, RecommendationResponse, RecommendedItem
-from serving.api.spoken import body_of, json_of, problems_of, service_of
+from serving.api.health import Health, Readiness, Ready
+from serving.api.problem import Problem, malformed_json, refused
+from serving.api.recommendation import (
+    DEADLINE,
+    MAX_DEADLINE_MS,
+    MIN_DEADLINE_MS,
+    RecommendationRequest,
+    RecommendationResponse,
+)
+from serving.api.spoken import REFUSALS, body_of, json_of, problems_of, service_of
 from serving.pipeline import Answer, Question
+from serving.security.caller import caller_of, speaks_of_user
+from serving.security.scope import Scope, needs, needs_none
 
 router = APIRouter()
 
@@ -25,8 +33,8 @@ router = APIRouter()
     tags=["events"],
     summary="Tell what shoppers did",
     response_model=Receipts,
-    openapi_extra=body_of("EventIn", "EventBatch"),
-    responses=problems_of(400, 413, 422, 503),
+    openapi_extra=body_of("EventIn", "EventBatch") | needs(Scope.EVENTS_WRITE),
+    responses=problems_of(*REFUSALS, 400, 413, 422, 503),
 )
 async def events(request: Request) -> Response:
     """One event, or `{"events": [...]}` with up to 1,000.
@@ -34,7 +42,10 @@ async def events(request: Request) -> Response:
     Each event is accepted, a duplicate or rejected on its own, and answered in order. The first two mean that it is
     durably stored and that the very next answer sees it. Only if every single event was rejected is the status 422.
     """
-    receipts = await service_of(request).listening.hear(_offered(await request.body()))
+    offered = _offered(await request.body())
+    if any(isinstance(event, dict) and event.get("user_id") is not None for event in offered):
+        speaks_of_user(request)
+    receipts = await service_of(request).listening.hear(offered)
     if receipts.rejected == len(receipts.results):
         first = receipts.results[0].reason
         more = {"results": [receipt.model_dump() for receipt in receipts.results]}
@@ -47,35 +58,52 @@ async def events(request: Request) -> Response:
     tags=["recommendations"],
     summary="Ask what to show",
     response_model=RecommendationResponse,
-    openapi_extra=body_of("RecommendationRequest"),
-    responses=problems_of(400, 413, 422, 503),
+    openapi_extra=body_of("RecommendationRequest") | needs(Scope.RECOMMENDATIONS_READ) | {"parameters": [DEADLINE]},
+    responses=problems_of(*REFUSALS, 400, 413, 422, 503),
 )
 async def recommendations(request: Request) -> Response:
     """The slate for a shopper as of now, with a reason and a propensity for each item.
 
-    When something is missing (the history cannot be read, the encoder fails) there is still an answer, and `degraded`
-    says what it had to do without.
+    When something is missing (the history cannot be read, the encoder fails, there is no time for more) there is still
+    an answer; `rung` and `degraded` say what it had to do without. Only where so many are waiting that no answer could
+    be in time, the question is refused with 503 and Retry-After.
     """
     try:
         asked = RecommendationRequest.model_validate_json(await request.body())
     except ValidationError as failure:
-        if any(fault["type"] == "json_invalid" for fault in failure.errors(include_url=False)):
-            raise malformed_json(ValueError(failure.errors()[0]["ctx"]["error"])) from None
-        raise invalid(failure) from None
-    return json_of(_response(await service_of(request).answering.answer(_question(asked))))
+        raise refused(failure) from None
+    if asked.shopper.user_id is not None:
+        speaks_of_user(request)
+    deadline_s = _deadline_s(request.headers.get(DEADLINE["name"]))
+    answer = await service_of(request).answering.answer(_question(asked), deadline_s=deadline_s)
+    return Response(to_json(_response(answer)), media_type="application/json")
 
 
-@router.get("/healthz", tags=["service"], summary="Is the process alive?")
+@router.get(
+    "/healthz",
+    tags=["service"],
+    summary="Is the process alive?",
+    openapi_extra=needs_none(),
+    responses=problems_of(*REFUSALS),
+)
 async def healthz() -> Health:
     """Always the same, as long as the process answers at all."""
     return Health()
 
 
-@router.get("/readyz", tags=["service"], summary="Can it answer and acknowledge?", responses=problems_of(503))
-async def readyz(request: Request) -> Readiness:
-    """What this replica is made of, after checking that its store can be read."""
+@router.get(
+    "/readyz",
+    tags=["service"],
+    summary="Can it answer and acknowledge?",
+    openapi_extra=needs_none(),
+    responses=problems_of(*REFUSALS, 503),
+)
+async def readyz(request: Request) -> Readiness | Ready:
+    """Whether this replica can answer, after checking that its store can be read; to whoever may do everything, also
+    what it is made of."""
     try:
-        return await service_of(request).readiness()
+        found = await service_of(request).readiness()
+        return found if caller_of(request).may(Scope.ADMIN) else Ready()
     except StoreError:
         raise Problem(503, "the event store cannot be read at the moment", kind="store-unavailable") from None
 
@@ -92,7 +120,7 @@ def _offered(body: bytes) -> Sequence[object]:
         return [said]
     batch = said["events"]
     if len(said) > 1:
-        raise _wrong_shape(f"beside events the body holds {', '.join(sorted(set(said) - {'events'}))[:200]}")
+        raise _wrong_shape(f"beside events the body holds {', '.join(sorted(set(said) - {'events'})[:20])[:200]}")
     if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_BATCH:
         raise _wrong_shape(f"events must be a list of 1 to {MAX_BATCH} events")
     return batch
@@ -129,26 +157,37 @@ def _filter(value: dict[str, JsonValue]) -> Filter:
         raise Problem(422, f"filter: {refusal}", kind="invalid-request", title="The request is not valid") from None
 
 
-def _response(answer: Answer) -> RecommendationResponse:
-    return RecommendationResponse(
-        recommendation_id=answer.recommendation_id,
-        model_version=answer.model_version,
-        knowledge=answer.knowledge,
-        degraded=answer.degraded,
-        took_ms=round(answer.took_ms, 3),
-        items=[
-            RecommendedItem(
-                item_id=item.item_id,
-                title=item.title,
-                category=list(item.category),
-                brand=item.brand,
-                price=item.price,
-                score=chosen.score,
-                source=chosen.source,
-                reason=chosen.reason,
-                position=position,
-                propensity=chosen.propensity,
-            )
+def _deadline_s(said: str | None) -> float | None:
+    if said is None:
+        return None
+    if not said.isascii() or not said.isdigit() or not MIN_DEADLINE_MS <= int(said[:9]) <= MAX_DEADLINE_MS:
+        detail = f"{DEADLINE['name']} is {said[:40]!r}; give whole milliseconds, {MIN_DEADLINE_MS} to {MAX_DEADLINE_MS}"
+        raise Problem(422, detail, kind="invalid-request", title="The request is not valid")
+    return int(said) / 1_000
+
+
+def _response(answer: Answer) -> dict[str, object]:
+    """By `RecommendationResponse`, which describes it; making the models themselves takes longer than all else here."""
+    return {
+        "recommendation_id": answer.recommendation_id,
+        "model_version": answer.model_version,
+        "items": [
+            {
+                "item_id": item.item_id,
+                "title": item.title,
+                "category": item.category,
+                "brand": item.brand,
+                "price": item.price,
+                "score": chosen.score,
+                "source": chosen.source,
+                "reason": chosen.reason,
+                "position": position,
+                "propensity": chosen.propensity,
+            }
             for position, (item, chosen) in enumerate(answer.items)
         ],
-    )
+        "knowledge": answer.knowledge.value,
+        "degraded": answer.degraded,
+        "rung": answer.rung.name.lower(),
+        "took_ms": round(answer.took_ms, 3),
+    }

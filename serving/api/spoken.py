@@ -10,6 +10,8 @@ from serving.api.problem import MEDIA_TYPE
 from serving.service import Service
 
 SCHEMA_REF = "#/components/schemas/{model}"
+REFUSALS = (401, 403, 408, 414, 415, 429, 431)
+"""What any route may answer before it looks at what it was asked."""
 
 
 def service_of(request: Request) -> Service:

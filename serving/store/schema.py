@@ -9,6 +9,7 @@ from typing import Any
 from recsys.errors import StoreError
 from recsys.event import ACTS, Event, EventType
 from serving.store import identity, items, notes
+from serving.store.draft import Draft
 from serving.store.protocol import Arrival, ExposedItem, Exposure
 
 VERSION = 3
@@ -242,27 +243,27 @@ def _moment_then_id(row: tuple[Any, ...]) -> tuple[int, str]:
 
 
 def _event(row: tuple[Any, ...]) -> Event:
-    return Event(
-        event_id=row[0],
-        type=_TYPES[row[1]],
-        occurred_at=row[2],
-        user_id=row[3],
-        anonymous_id=row[4],
-        session_id=row[5],
-        channel=row[6],
-        device=row[7],
-        store=row[8],
-        item_id=row[9],
-        quantity=row[10],
-        price=row[11],
-        list_price=row[12],
-        currency=row[13],
-        query=row[14],
-        placement=row[15],
-        recommendation_id=row[16],
-        position=row[17],
-        consent=None if row[18] is None else tuple(json.loads(row[18])),
-        filters=None if row[19] is None else tuple(json.loads(row[19])),
-        rating=row[20],
-        offer_id=row[21],
-    )
+    return Draft(
+        row[0],
+        _TYPES[row[1]],
+        row[2],
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        row[10],
+        row[11],
+        row[12],
+        row[13],
+        row[14],
+        None if row[19] is None else json.loads(row[19]),
+        row[20],
+        row[21],
+        row[15],
+        row[16],
+        row[17],
+        None if row[18] is None else json.loads(row[18]),
+    ).event()

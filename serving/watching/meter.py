@@ -31,11 +31,11 @@ class Stage(StrEnum):
     STORE = "store"
     """Reading what the shopper did."""
     STATE = "state"
-    """Turning it into what the recommender reads."""
+    """Turning it into what the recommender reads; a part of the next but one."""
     WAIT = "wait"
     """Waiting until the recommender is free."""
     RECOMMENDER = "recommender"
-    """The batch in which the answer was made: features, encoder, retrieval, ranking, policy."""
+    """The batch in which the answer was made: state, features, encoder, retrieval, ranking, policy."""
     WHOLE = "whole"
     """From the question to the answer."""
 
@@ -86,8 +86,11 @@ class Meter:
         self._batches = Distribution(
             "attune_batch_size", "Questions answered in one go.", bounds=_BATCHES, registry=self.registry
         ).of()
-        self._encoder_failures = Counter(
-            "attune_encoder_failures_total", "Questions that the encoder failed on.", registry=self.registry
+        self._rung_failures = Counter(
+            "attune_rung_failures_total",
+            "Batches that a rung of the ladder failed on, by the rung.",
+            ("rung",),
+            registry=self.registry,
         )
         self._gauge("attune_slate_items_distinct", "Items in the latest 1,000 slates.", self.slates.distinct)
         self._gauge(
@@ -180,9 +183,9 @@ class Meter:
         if rung == FULL and item_ids:
             self.slates.show(item_ids, top_score)
 
-    def encoder_failed(self) -> None:
-        """The encoder could not bear a question."""
-        self._encoder_failures.inc()
+    def rung_failed(self, rung: str) -> None:
+        """A rung of the ladder could not bear a batch."""
+        self._rung_failures.labels(rung).inc()
 
     def heard(self, counts: Mapping[str, int], took_s: float) -> None:
         """Events came in: how many became what, and how long it took until they were durable."""
@@ -234,11 +237,11 @@ class Meter:
 class Laps:
     """A watch for one answer: `lap` books the time since the last lap under a stage, `whole` that since the start."""
 
-    __slots__ = ("_last", "_meter", "_start")
+    __slots__ = ("_last", "_meter", "started")
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
-        self._start = self._last = time.perf_counter()
+        self.started = self._last = time.perf_counter()
 
     def lap(self, stage: Stage) -> None:
         """The stage that ends now."""
@@ -248,6 +251,6 @@ class Laps:
 
     def whole(self) -> float:
         """The answer is there; seconds since the start."""
-        took_s = time.perf_counter() - self._start
+        took_s = time.perf_counter() - self.started
         self._meter.stage(Stage.WHOLE, took_s)
         return took_s

@@ -141,7 +141,7 @@ _RELEASE: Mapping[str, Any] = {
 _ANSWERS: Mapping[str, Any] = {
     "rungs": lambda _, figures: _rungs(figures),
     "newest event (median)": lambda report, _: _ages(report["newest"]),
-    "encoder failures": _column("attune_encoder_failures_total"),
+    "failed rungs": _column("attune_rung_failures_total"),
     "items in the latest 1,000 slates": _column("attune_slate_items_distinct"),
     "score drift": lambda _, figures: _drift(figures.total("attune_score_drift")),
 }

@@ -15,7 +15,7 @@ import torch
 from recsys.bundle import read_bundle
 from recsys.clock import DAY
 from recsys.event import EventType
-from recsys.retrieval.distinct import distinct
+from recsys.runs import distinct
 from recsys.slate import Candidates
 from recsys.state import Context, History, ShopperState
 from tests.benchmark.report import report

@@ -97,7 +97,7 @@ def test_the_command_explains_itself_from_another_directory(installed: Installed
 
 
 COMMANDS = ("train", "evaluate", "sweep", "promote", "retrain", "ingest", "describe", "erase", "migrate")
-SCRIPTS = [f"recsys-{name}" for name in (*COMMANDS, "serve", "export")]
+SCRIPTS = [f"recsys-{name}" for name in (*COMMANDS, "serve", "export", "keys")]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

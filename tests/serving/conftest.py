@@ -11,10 +11,12 @@ import pytest
 from recsys.clock import ManualClock
 from serving.api.application import create_app
 from serving.service import Service
+from serving.store.protocol import OnlineStore
 from serving.store.sqlite import SqliteStore
 from tests.quick_databases import quick_databases  # noqa: F401
 from tests.serving.live import LiveServer
 from tests.serving.shop import NOW, CategoryCounter
+from tests.serving.stores import Place, lasting_place, place, redis_server  # noqa: F401
 
 
 @dataclass(slots=True)
@@ -36,6 +38,13 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shopfront]:
     async with service, httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
         recommender.batches.clear()
         yield Shopfront(http, clock, recommender, store)
+
+
+@pytest.fixture
+async def store(place: Place) -> AsyncIterator[OnlineStore]:  # noqa: F811
+    """An empty store of each kind."""
+    async with place.opened() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

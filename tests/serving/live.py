@@ -24,6 +24,8 @@ class LiveServer:
         self.bundle = bundle
         self.folder = folder
         self.url = f"http://127.0.0.1:{self.port}"
+        if not any(one.startswith("store=") for one in overrides):
+            overrides = ("store.path=store/events.db", *overrides)
         self._command = [
             sys.executable,
             "-P",
@@ -31,7 +33,6 @@ class LiveServer:
             "serving.serve",
             f"release.bundle={bundle}",
             f"server.port={self.port}",
-            "store.path=store/events.db",
             *overrides,
         ]
         self._process: subprocess.Popen[bytes] | None = None

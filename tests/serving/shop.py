@@ -43,6 +43,11 @@ def small_catalogue(categories: int = 3, each: int = 10) -> Catalogue:
     )
 
 
+def broken(*_: object) -> None:
+    """Takes the place of what nobody expects to fail."""
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
 class CategoryCounter:
     """Recommends the category seen most often, in order of item number; never what is in the basket or excluded.
 
@@ -72,6 +77,7 @@ class CategoryCounter:
         counts: Sequence[int],
         rng: np.random.Generator,
         with_encoder: bool = True,
+        with_ranker: bool = True,
     ) -> list[Slate]:
         """One slate per state; raises RuntimeError where the switches say so."""
         self.batches.append(len(states))

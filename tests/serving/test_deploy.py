@@ -19,6 +19,7 @@ import conf
 from serving import haproxy
 from serving.app import build
 from serving.arguments import ServeArgs
+from serving.proxy_errors import ANSWERS
 from serving.watching.meter import Meter
 
 DEPLOY = Path(conf.__file__).parent / "deploy"
@@ -158,17 +159,9 @@ def test_redis_loses_no_acknowledged_event() -> None:
 def test_commands_of_the_composition_compose(service: str, main: str) -> None:
     program, *overrides = services()[service]["command"]
     assert program == f"recsys-{main}"
-    missing = {override for override in overrides if not can_be_chosen(override)}
-    assert missing <= {"store=redis", "security=keys"}
     with hydra.initialize_config_module("conf", version_base="1.3"):
-        config = hydra.compose(main, [override for override in overrides if override not in missing])
+        config = hydra.compose(main, overrides)
     assert config.outputs == "/srv/attune"
-
-
-def can_be_chosen(override: str) -> bool:
-    """False for a choice of a group that is not there."""
-    key, _, choice = override.partition("=")
-    return "." in key or key == "outputs" or (DEPLOY.parent / key / f"{choice}.yaml").is_file()
 
 
 def test_prometheus_asks_the_port_that_the_service_opens() -> None:
@@ -215,11 +208,11 @@ def test_the_image_holds_the_wheel_s_sources_and_the_guard_where_the_manifest_lo
 
 def test_the_folder_for_haproxy_is_made_ready(tmp_path: Path) -> None:
     haproxy.install(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"haproxy", "unavailable.http"}
+    assert {path.name for path in tmp_path.iterdir()} == {"haproxy", *(f"{status}.http" for status in ANSWERS)}
     script = (tmp_path / "haproxy").read_text()
     assert "haproxy_guard.py" in script
     assert script.endswith(f' {tmp_path} - - "$@"\n')
-    head, body = (tmp_path / "unavailable.http").read_bytes().split(b"\r\n\r\n")
+    head, body = (tmp_path / "503.http").read_bytes().split(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
     assert json.loads(body)["status"] == 503
 
@@ -255,6 +248,7 @@ def exported() -> dict[str, set[str]]:
     meter.begins()
     meter.ends("POST", "/v1/events", 200, 0.001)
     meter.store_failed("history")
+    meter.rung_failed("full")
     found: dict[str, set[str]] = {"attune_replicas": set()}
     for family in meter.registry.collect():
         for sample in family.samples:

@@ -1,10 +1,16 @@
 """The correction of the proxy's configuration, on an excerpt of what Ray Serve writes."""
 
+import json
+from pathlib import Path
+
+from serving import proxy_errors
 from serving.haproxy_guard import corrected
 
 _WRITTEN = """global
     stats timeout 30s
 defaults
+    timeout client 60s
+    timeout http-request 3600s
     errorfile 502 /tmp/x/500.http
     errorfile 503 /tmp/x/500.http
     errorfile 504 /tmp/x/500.http
@@ -14,7 +20,7 @@ frontend prometheus
 frontend http_frontend
     bind *:8000
 backend default_backend
-    http-request return status 404
+    http-request return status 404 content-type text/plain lf-string "Path \'%[path]\' not found. Ping ..."
 listen stats
   bind *:8404
   stats enable
@@ -38,14 +44,39 @@ def test_without_a_port_they_move_to_socket_files() -> None:
 def test_the_proxys_own_errors_become_problem_bodies() -> None:
     lines = corrected(_WRITTEN, folder="/f", addresses=("-", "-")).splitlines()
     assert [line.strip() for line in lines if "errorfile" in line] == [
-        f"errorfile {status} /f/unavailable.http" for status in (502, 503, 504)
+        *(f"errorfile {status} /f/{status}.http" for status in (400, 408, 500, 501, 502, 503, 504)),
+        "http-request return status 503 errorfile /f/503.http",
+    ]
+
+
+def test_headers_that_do_not_come_are_waited_for_ten_seconds() -> None:
+    lines = corrected(_WRITTEN, folder="/f", addresses=("-", "-")).splitlines()
+    assert [line.strip() for line in lines if "timeout" in line] == [
+        "stats timeout 30s",
+        "timeout http-request 10s",
+        "timeout client 60s",
     ]
 
 
 def test_everything_else_stays_as_it_was() -> None:
-    before = [line for line in _WRITTEN.splitlines() if "bind" not in line and "errorfile" not in line]
+    def others(lines: list[str]) -> list[str]:
+        return [line for line in lines if not {"bind", "errorfile", "http-request"} & set(line.split())]
+
     after = corrected(_WRITTEN, folder="/f", addresses=("-", "-")).splitlines()
-    assert [line for line in after if "bind" not in line and "errorfile" not in line] == before
+    assert others(after) == others(_WRITTEN.splitlines())
+
+
+def test_every_status_that_is_named_has_a_file_with_a_problem_of_its_own_length(tmp_path: Path) -> None:
+    proxy_errors.write(tmp_path)
+    lines = corrected(_WRITTEN, folder=str(tmp_path), addresses=("-", "-")).splitlines()
+    files = [Path(line.split()[-1]) for line in lines if line.strip().startswith("errorfile")]
+    assert sorted(files) == sorted(tmp_path.iterdir())
+    for file in files:
+        head, body = file.read_bytes().split(b"\r\n\r\n")
+        status = int(head.split()[1])
+        assert b"Content-Type: application/problem+json" in head
+        assert f"Content-Length: {len(body)}".encode() in head
+        assert json.loads(body)["status"] == status
 
 
 def test_correcting_twice_changes_nothing_more() -> None:

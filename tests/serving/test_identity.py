@@ -3,21 +3,25 @@
 import asyncio
 import random
 import sqlite3
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.event import ACTS, Event, EventType
 from serving.store.identity import FAR_OFF, LONG_AGO, Change, joined, spans_of_user, spans_of_visitor
+from serving.store.memory import MemoryStore
+from serving.store.protocol import OnlineStore
 from serving.store.sqlite import SqliteStore
 from tests.recsys.sequence.test_gather import FACTS, Fact, plainly
+from tests.serving.stores import Place
 
 ANN, BOB, NOBODY = Change(4, "ann"), Change(6, "bob"), Change(8, None)
 
 
-@pytest.mark.parametrize(
+BY_HAND = pytest.mark.parametrize(
     ("changes", "of_ann", "of_visitor"),
     [
         ([], [], [(LONG_AGO, FAR_OFF)]),
@@ -29,11 +33,34 @@ ANN, BOB, NOBODY = Change(4, "ann"), Change(6, "bob"), Change(8, None)
         ([ANN, BOB, NOBODY], [(LONG_AGO, 6)], [(8, FAR_OFF)]),
     ],
 )
+
+
+@BY_HAND
 def test_spans_of_a_visitors_events_by_hand(
     changes: list[Change], of_ann: list[tuple[int, int]], of_visitor: list[tuple[int, int]]
 ) -> None:
     assert spans_of_user(changes, "ann") == of_ann
     assert spans_of_visitor(changes) == of_visitor
+
+
+@BY_HAND
+async def test_stores_know_the_same_spans(
+    store: OnlineStore, changes: list[Change], of_ann: list[tuple[int, int]], of_visitor: list[tuple[int, int]]
+) -> None:
+    signed_in = [Change(0, None), *changes]
+    linked: list[Fact] = [
+        (2 * to.at, to.user or was.user, "v", "link" if to.user else "unlink") for was, to in pairwise(signed_in)
+    ]
+    seen: list[Fact] = [(2 * at + 1, None, "v", "view") for at in range(11)]
+    await store.append([event_of(number, fact) for number, fact in enumerate([*seen, *linked])])
+
+    async def known(user: str | None, visitor: str | None) -> list[int]:
+        found = await store.history(user_id=user, anonymous_id=visitor, limit=99)
+        return [event.occurred_at // 2 for event in found]
+
+    assert await known("ann", None) == [at for at in range(11) if any(a <= at < b for a, b in of_ann)]
+    if not changes or changes[-1].user is None:
+        assert await known(None, "v") == [at for at in range(11) if any(a <= at < b for a, b in of_visitor)]
 
 
 def test_a_question_with_both_ids_adopts_what_the_visitor_did_as_nobody() -> None:
@@ -59,50 +86,77 @@ def event_of(number: int, fact: Fact) -> Event:
     )
 
 
-async def online(path: Path, facts: list[Fact], order: list[int], batch: int) -> dict[tuple[str, int], list[int]]:
+async def online(place: Place, facts: list[Fact], order: list[int], batch: int) -> dict[tuple[str, int], list[int]]:
     """What is known at every question, of things the shopper did, after events arrived in some order."""
-    store = SqliteStore(path)
-    await store.open()
-    for first in range(0, len(order), batch):
-        await store.append([event_of(number, facts[number]) for number in order[first : first + batch]])
     found = {}
-    for who, at in plainly(facts):
-        visitor = who.removeprefix("anonymous:") if who.startswith("anonymous:") else None
-        user = None if visitor else who
-        history = await store.history(user_id=user, anonymous_id=visitor, limit=99, before=at)
-        found[who, at] = [int(event.event_id) for event in history]
-    await store.close()
+    async with place.opened() as store:
+        for first in range(0, len(order), batch):
+            await store.append([event_of(number, facts[number]) for number in order[first : first + batch]])
+        for who, at in plainly(facts):
+            visitor = who.removeprefix("anonymous:") if who.startswith("anonymous:") else None
+            user = None if visitor else who
+            history = await store.history(user_id=user, anonymous_id=visitor, limit=99, before=at)
+            found[who, at] = [int(event.event_id) for event in history]
     return found
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=FACTS, seed=st.integers(0, 999), in_order=st.booleans(), batch=st.sampled_from([1, 3, 50]))
 def test_every_question_knows_online_what_it_knows_offline(
-    facts: list[Fact], seed: int, in_order: bool, batch: int, tmp_path_factory: pytest.TempPathFactory
+    facts: list[Fact], seed: int, in_order: bool, batch: int, place: Place
 ) -> None:
     order = sorted(range(len(facts)), key=lambda number: facts[number][0])
     if not in_order:
         random.Random(seed).shuffle(order)
     acts = {number for number, fact in enumerate(facts) if EventType(fact[3]) in ACTS}
-    path = tmp_path_factory.mktemp("store") / "events.db"
-    found = asyncio.run(online(path, facts, order, batch))
+    found = asyncio.run(online(place, facts, order, batch))
     ends = {(f"anonymous:{visitor}", at) for at, _, visitor, kind in facts if kind == "unlink"}
     expected = {asked: sorted(set(before) & acts) for asked, (_, before) in plainly(facts).items()}
     for asked in expected.keys() - ends:  # whoever asks at the very instant of the unlink is still the user
         assert sorted(found[asked]) == expected[asked]
 
 
-async def test_a_linked_visitor_who_asks_is_the_user(tmp_path: Path) -> None:
+async def test_a_linked_visitor_who_asks_is_the_user(store: OnlineStore) -> None:
     facts: list[Fact] = [(1, "ann", None, "view"), (2, "ann", "v", "link"), (3, None, "v", "view")]
-    store = SqliteStore(tmp_path / "events.db")
-    await store.open()
     await store.append([event_of(number, fact) for number, fact in enumerate(facts)])
     known = {
         at: [e.event_id for e in await store.history(user_id=None, anonymous_id="v", limit=9, before=at)]
         for at in (2, 3, 4)
     }
     assert known == {2: [], 3: ["000"], 4: ["000", "002"]}, "the link itself is not known at its own instant"
-    await store.close()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(facts=FACTS, seed=st.integers(0, 999), batch=st.sampled_from([1, 3, 50]), limit=st.integers(1, 4))
+def test_every_store_knows_the_same_whoever_asks_with_whatever_ids(
+    facts: list[Fact], seed: int, batch: int, limit: int, lasting_place: Place
+) -> None:
+    """The stores against the one in memory, for questions that the log is never asked: both ids, and few events."""
+    order = random.Random(seed).sample(range(len(facts)), len(facts))
+    questions = list(product((None, "ann", "bob"), (None, "v", "w"), (None, 3, 7, 11)))
+
+    async def known(place: Place) -> list[list[str]]:
+        async with place.opened() as store:
+            for first in range(0, len(order), batch):
+                await store.append([event_of(number, facts[number]) for number in order[first : first + batch]])
+            found = [
+                await store.history(user_id=user, anonymous_id=visitor, limit=limit, before=before)
+                for user, visitor, before in questions
+            ]
+        return [[event.event_id for event in history] for history in found]
+
+    assert asyncio.run(known(lasting_place)) == asyncio.run(known(Place(lambda _: MemoryStore())))
+
+
+async def test_of_a_user_with_very_many_devices_the_hundred_latest_count(store: OnlineStore) -> None:
+    events = [
+        event_of(2 * n + kind, (2 * n + kind, "ann" if kind else None, f"v{n}", "view"))
+        for n in range(150)
+        for kind in (0, 1)
+    ]
+    await store.append(events)
+    found = await store.history(user_id="ann", anonymous_id=None, limit=999)
+    assert [int(event.event_id) for event in found] == [n for n in range(300) if n % 2 or n >= 100]
 
 
 VERSION_1 = """

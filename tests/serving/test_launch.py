@@ -70,4 +70,4 @@ def test_on_the_command_line_an_unknown_setting_is_refused_with_the_ones_there_a
     server = LiveServer(tmp_path, tmp_path, "server.prot=8000")
     server.start()
     assert server.wait() == 2
-    assert "'server.prot': server has cores, drain_s, haproxy, host" in server.output
+    assert "'server.prot': server has cores, dashboard_port, drain_s, haproxy, host" in server.output

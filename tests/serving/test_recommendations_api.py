@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from recsys.clock import DAY, SECOND
+from serving.exposure import ExposureLog
 from tests.serving.conftest import Shopfront
+from tests.serving.shop import broken
 
 
 async def ask(shop: Shopfront, **question: object) -> dict[str, Any]:
@@ -119,7 +121,8 @@ async def test_without_the_encoder_there_is_an_answer_that_says_so(shop: Shopfro
     shop.recommender.encoder_works = False
     answer = await ask(shop, count=2)
     assert shown(answer) == ["item-000", "item-001"]
-    assert "encoder failed" in answer["degraded"]
+    assert answer["rung"] == "without_model"
+    assert "the model failed" in answer["degraded"]
 
 
 async def test_without_the_store_there_is_an_answer_that_says_so(shop: Shopfront) -> None:
@@ -130,13 +133,40 @@ async def test_without_the_store_there_is_an_answer_that_says_so(shop: Shopfront
     assert "history could not be read" in answer["degraded"]
 
 
-async def test_if_nothing_works_it_is_a_500_problem_without_internals(shop: Shopfront) -> None:
+async def test_if_nothing_works_there_is_a_prepared_answer_without_internals(shop: Shopfront) -> None:
     shop.recommender.anything_works = False
+    await tell(shop, "add_to_cart", "item-001")
+    answer = await ask(shop, shopper={"anonymous_id": "a"}, count=2, exclude=["item-000"])
+    assert shown(answer) == ["item-002", "item-003"]
+    assert answer["rung"] == "static"
+    assert "prepared beforehand" in answer["degraded"]
+    assert "CUDA" not in str(answer)
+
+
+async def test_an_unexpected_failure_is_a_500_problem_without_internals(
+    shop: Shopfront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ExposureLog, "record", broken)
     answer = await shop.http.post("/v1/recommendations", json={})
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert "CUDA" not in answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("said", ["soon", "-5", "0", "1e3", "99999999999999999999", ""])
+async def test_a_deadline_that_makes_no_sense_is_named(shop: Shopfront, said: str) -> None:
+    answer = await shop.http.post("/v1/recommendations", json={}, headers={"X-Deadline-Ms": said})
+    assert answer.status_code == 422
+    assert "X-Deadline-Ms" in answer.json()["detail"]
+
+
+async def test_an_answer_keeps_to_its_deadline(shop: Shopfront) -> None:
+    shop.recommender.takes_s = 1.0
+    answer = await shop.http.post("/v1/recommendations", json={"count": 2}, headers={"X-Deadline-Ms": "100"})
+    assert shown(answer.json()) == ["item-000", "item-001"]
+    assert answer.json()["rung"] == "static"
+    assert answer.json()["took_ms"] < 500
 
 
 async def test_questions_that_arrive_together_are_answered_in_fewer_batches(shop: Shopfront) -> None:

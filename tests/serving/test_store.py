@@ -1,29 +1,18 @@
-"""What any online store promises, checked on the embedded one."""
+"""What any online store promises, checked on each of them."""
 
 import asyncio
-import sqlite3
-import subprocess
-import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.errors import StoreError
 from recsys.event import Event, EventType
-from serving.store.protocol import ExposedItem, Exposure
-from serving.store.sqlite import SqliteStore
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "events.db")
-    await store.open()
-    yield store
-    await store.close()
+from serving.exporter import export
+from serving.store.protocol import ExposedItem, Exposure, Note, OnlineStore
+from tests.serving.stores import Place
 
 
 def view(event_id: str, at: int, *, user: str | None = None, anonymous: str | None = None) -> Event:
@@ -38,38 +27,38 @@ def view(event_id: str, at: int, *, user: str | None = None, anonymous: str | No
 
 
 async def ids(
-    store: SqliteStore, *, user: str | None = None, anonymous: str | None = None, limit: int = 10
+    store: OnlineStore, *, user: str | None = None, anonymous: str | None = None, limit: int = 10
 ) -> list[str]:
     return [event.event_id for event in await store.history(user_id=user, anonymous_id=anonymous, limit=limit)]
 
 
-async def test_an_event_is_accepted_once_and_a_duplicate_ever_after(store: SqliteStore) -> None:
+async def test_an_event_is_accepted_once_and_a_duplicate_ever_after(store: OnlineStore) -> None:
     assert await store.append([view("a", 1, user="u")]) == [True]
     assert await store.append([view("a", 1, user="u"), view("b", 2, user="u")]) == [False, True]
     assert await ids(store, user="u") == ["a", "b"]
 
 
-async def test_the_same_event_twice_in_one_batch_counts_once(store: SqliteStore) -> None:
+async def test_the_same_event_twice_in_one_batch_counts_once(store: OnlineStore) -> None:
     assert await store.append([view("a", 1, user="u"), view("a", 1, user="u")]) == [True, False]
 
 
-async def test_history_is_in_order_of_time_and_then_of_event_id(store: SqliteStore) -> None:
+async def test_history_is_in_order_of_time_and_then_of_event_id(store: OnlineStore) -> None:
     await store.append([view("c", 5, user="u"), view("b", 5, user="u"), view("z", 1, user="u")])
     assert await ids(store, user="u") == ["z", "b", "c"]
 
 
-async def test_of_a_long_history_the_latest_part_is_returned(store: SqliteStore) -> None:
+async def test_of_a_long_history_the_latest_part_is_returned(store: OnlineStore) -> None:
     await store.append([view(str(number), number, user="u") for number in range(10)])
     assert await ids(store, user="u", limit=3) == ["7", "8", "9"]
 
 
-async def test_nobody_has_no_history(store: SqliteStore) -> None:
+async def test_nobody_has_no_history(store: OnlineStore) -> None:
     await store.append([view("a", 1, user="u")])
     assert await ids(store) == []
     assert await ids(store, user="somebody else") == []
 
 
-async def test_an_anonymous_history_follows_once_the_shopper_is_known(store: SqliteStore) -> None:
+async def test_an_anonymous_history_follows_once_the_shopper_is_known(store: OnlineStore) -> None:
     await store.append([view("before", 1, anonymous="a")])
     assert await ids(store, user="u") == []
     await store.append([view("login", 2, user="u", anonymous="a")])
@@ -79,13 +68,13 @@ async def test_an_anonymous_history_follows_once_the_shopper_is_known(store: Sql
     assert await ids(store, user="u", limit=2) == ["login", "after"]
 
 
-async def test_both_ids_in_the_question_bring_both_histories_without_repeating_any(store: SqliteStore) -> None:
+async def test_both_ids_in_the_question_bring_both_histories_without_repeating_any(store: OnlineStore) -> None:
     await store.append([view("known", 1, user="u"), view("unknown", 2, anonymous="a")])
     await store.append([view("both", 3, user="u", anonymous="a")])
     assert await ids(store, user="u", anonymous="a") == ["known", "unknown", "both"]
 
 
-async def test_two_users_of_one_device_do_not_see_each_others_events(store: SqliteStore) -> None:
+async def test_two_users_of_one_device_do_not_see_each_others_events(store: OnlineStore) -> None:
     await store.append(
         [view("first", 1, user="u", anonymous="tablet"), view("second", 2, user="v", anonymous="tablet")]
     )
@@ -93,7 +82,7 @@ async def test_two_users_of_one_device_do_not_see_each_others_events(store: Sqli
     assert await ids(store, user="v", anonymous="tablet") == ["second"]
 
 
-async def test_an_event_comes_back_as_it_went_in(store: SqliteStore) -> None:
+async def test_an_event_comes_back_as_it_went_in(store: OnlineStore) -> None:
     event = Event(
         event_id="e",
         type=EventType.PURCHASE,
@@ -122,6 +111,7 @@ async def test_an_event_comes_back_as_it_went_in(store: SqliteStore) -> None:
     assert await store.history(user_id="u", anonymous_id=None, limit=1) == [event]
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     events=st.lists(
         st.builds(
@@ -135,22 +125,20 @@ async def test_an_event_comes_back_as_it_went_in(store: SqliteStore) -> None:
     ),
     limit=st.integers(1, 25),
 )
-def test_history_equals_sorting_everything_by_hand(
-    events: list[Event], limit: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_history_equals_sorting_everything_by_hand(events: list[Event], limit: int, place: Place) -> None:
     async def check() -> None:
-        store = SqliteStore(tmp_path_factory.mktemp("store") / "events.db")
-        await store.open()
-        fresh = await store.append(events)
-        kept = [event for event, new in zip(events, fresh, strict=True) if new]
-        by_hand = sorted(kept, key=lambda event: (event.occurred_at, event.event_id))[-limit:]
-        assert await store.history(user_id=None, anonymous_id="a", limit=limit) == by_hand
-        await store.close()
+        async with place.opened() as store:
+            fresh = await store.append(events)
+            kept = [event for event, new in zip(events, fresh, strict=True) if new]
+            by_hand = sorted(kept, key=lambda event: (event.occurred_at, event.event_id))[-limit:]
+            assert await store.history(user_id=None, anonymous_id="a", limit=limit) == by_hand
+            arrivals = await store.arrived(after=0, limit=100)
+            assert [(one.number, one.event) for one in arrivals] == list(enumerate(kept, start=1))
 
     asyncio.run(check())
 
 
-async def test_a_slate_comes_back_as_it_was_handed_out(store: SqliteStore) -> None:
+async def test_a_slate_comes_back_as_it_was_handed_out(store: OnlineStore) -> None:
     exposure = Exposure(
         recommendation_id="r",
         at=7,
@@ -170,15 +158,14 @@ async def test_a_slate_comes_back_as_it_was_handed_out(store: SqliteStore) -> No
     assert await store.exposure("unheard of") is None
 
 
-async def test_events_are_there_after_closing_and_opening_again(tmp_path: Path) -> None:
+async def test_events_are_there_after_closing_and_opening_again(lasting_place: Place) -> None:
     for event_id, fresh in (("a", True), ("a", False)):
-        store = SqliteStore(tmp_path / "events.db")
-        await store.open()
-        assert await store.append([view(event_id, 1, user="u")]) == [fresh]
-        await store.close()
+        async with lasting_place.opened("same") as store:
+            assert await store.append([view(event_id, 1, user="u")]) == [fresh]
+            assert await ids(store, user="u") == ["a"]
 
 
-async def test_one_event_that_cannot_be_kept_does_not_sink_what_is_written_with_it(store: SqliteStore) -> None:
+async def test_one_event_that_cannot_be_kept_does_not_sink_what_is_written_with_it(store: OnlineStore) -> None:
     too_large = view("bad", 2**70, user="u")
     outcomes = await asyncio.gather(
         *(store.append([event]) for event in (view("a", 1, user="u"), too_large, view("b", 2, user="u"))),
@@ -189,105 +176,85 @@ async def test_one_event_that_cannot_be_kept_does_not_sink_what_is_written_with_
     assert await ids(store, user="u") == ["a", "b"]
 
 
-_WRITER = """
-import asyncio, sys
-from recsys.event import Event, EventType
-from serving.store.sqlite import SqliteStore
+async def test_what_arrives_is_numbered_in_order_without_gaps_and_read_page_by_page(store: OnlineStore) -> None:
+    assert await store.arrived(after=0, limit=10) == []
+    impression = replace(view("shown", 1, user="u"), type=EventType.IMPRESSION)
+    await store.append([view("late", 9, user="u"), impression, view("late", 9, user="u")])
+    await store.append([view("early", 1, anonymous="a")])
+    first = await store.arrived(after=0, limit=2)
+    assert [(one.number, one.event.event_id) for one in first] == [(1, "late"), (2, "shown")]
+    assert first[1].event == impression
+    rest = await store.arrived(after=2, limit=2)
+    assert [(one.number, one.event.event_id) for one in rest] == [(3, "early")]
+    assert await store.arrived(after=3, limit=2) == []
 
-async def write(path, prefix, count):
-    store = SqliteStore(path)
+
+async def test_writers_at_once_give_every_event_one_number_and_every_id_to_one_of_them(store: OnlineStore) -> None:
+    accepted = await asyncio.gather(
+        *(store.append([view(f"{number % 60}", number, user="u"), view("same", 1)]) for number in range(120))
+    )
+    assert sum(first for first, _ in accepted) == 60
+    assert sum(second for _, second in accepted) == 1
+    arrivals = await store.arrived(after=0, limit=1_000)
+    assert [one.number for one in arrivals] == list(range(1, 62))
+    assert {one.event.event_id for one in arrivals} == {"same", *map(str, range(60))}
+
+
+async def test_more_events_than_travel_in_one_go_arrive_and_are_read_whole(store: OnlineStore) -> None:
+    assert all(await store.append([view(f"{number:04d}", number, user="u") for number in range(2_345)]))
+    assert [one.number for one in await store.arrived(after=1, limit=2_200)] == list(range(2, 2_202))
+    assert await ids(store, user="u", limit=2_345) == [f"{number:04d}" for number in range(2_345)]
+
+
+async def test_only_acts_before_the_instant_are_history(store: OnlineStore) -> None:
+    shown = replace(view("shown", 2, user="u"), type=EventType.IMPRESSION)
+    await store.append([view("a", 1, user="u"), shown, view("b", 3, user="u"), view("c", 4, user="u")])
+    found = await store.history(user_id="u", anonymous_id=None, limit=10, before=4)
+    assert [event.event_id for event in found] == ["a", "b"]
+
+
+async def test_strange_ids_are_ids_like_others(store: OnlineStore) -> None:
+    for user, visitor in (("", "="), ("a:b", "!1=x"), ("a\0", "\0"), ("ä€\U0001f9c0", "%d+"), ("{u}", "1:2")):
+        events = [view(f"{user}/1", 1, anonymous=visitor), view(f"{user}/2", 2, user=user, anonymous=visitor)]
+        late = view(f"{user}/0", 0, user=user, anonymous=visitor)
+        await store.append([*events, late])
+        assert await ids(store, user=user) == [f"{user}/0", f"{user}/1", f"{user}/2"]
+        assert await ids(store, anonymous=visitor) == [f"{user}/0", f"{user}/1", f"{user}/2"]
+
+
+async def test_events_are_exported_once_whichever_store_they_are_in(store: OnlineStore, tmp_path: Path) -> None:
+    await store.append([view(f"{number}", number, user="u") for number in range(5)])
+    assert (await export(store, tmp_path)).events == 5
+    await store.append([view("later", 9, anonymous="a")])
+    assert (await export(store, tmp_path)).events == 1
+    assert (await export(store, tmp_path)).events == 0
+
+
+async def test_the_latest_note_of_a_name_counts(lasting_place: Place) -> None:
+    async with lasting_place.opened("same") as store:
+        assert await store.note("release") is None
+        await store.write_note("release", Note(value="one", told_at=1))
+        await store.write_note("release", Note(value="zwölf", told_at=2))
+        await store.write_note("other", Note(value="", told_at=3))
+        assert await store.note("release") == Note(value="zwölf", told_at=2)
+    async with lasting_place.opened("same") as store:
+        assert await store.note("release") == Note(value="zwölf", told_at=2)
+
+
+async def test_a_store_that_is_not_open_says_so(place: Place) -> None:
+    store = place.make("never opened")
+    for asked in (
+        store.append([view("a", 1, user="u")]),
+        store.history(user_id="u", anonymous_id=None, limit=1),
+        store.arrived(after=0, limit=1),
+        store.check(),
+    ):
+        with pytest.raises(StoreError, match="not open"):
+            await asked
     await store.open()
-    for number in range(count):
-        event = Event(event_id=f"{prefix}-{number}", type=EventType.VIEW, occurred_at=number, user_id="u", item_id="i")
-        await store.append([event])
-        print(event.event_id, flush=True)
-
-asyncio.run(write(sys.argv[1], sys.argv[2], int(sys.argv[3])))
-"""
-
-
-def _writer(path: Path, prefix: str, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _WRITER, str(path), prefix, str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-async def test_what_was_acknowledged_survives_the_sudden_death_of_the_writer(tmp_path: Path) -> None:
-    child = _writer(tmp_path / "events.db", "e", 1_000_000)
-    assert child.stdout is not None
-    acknowledged = [child.stdout.readline().strip() for _ in range(200)]
-    child.kill()
-    acknowledged += child.stdout.read().split()
-    child.wait()
-    store = SqliteStore(tmp_path / "events.db")
     await store.open()
-    kept = set(await ids(store, user="u", limit=10_000_000))
+    await store.check()
     await store.close()
-    assert len(acknowledged) >= 200
-    assert set(acknowledged) <= kept
-
-
-async def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
-    children = [_writer(tmp_path / "events.db", prefix, 500) for prefix in ("left", "right")]
-    for child in children:
-        child.communicate()
-        assert child.returncode == 0
-    store = SqliteStore(tmp_path / "events.db")
-    await store.open()
-    assert len(await ids(store, user="u", limit=10_000)) == 1_000
     await store.close()
-
-
-async def test_a_folder_that_cannot_be_written_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=rf"{tmp_path}/file/events.db.*choose another store.path"):
-        await SqliteStore(tmp_path / "file" / "events.db").open()
-
-
-@pytest.mark.parametrize("folder", ["/proc", "/sys"])
-async def test_a_read_only_file_system_is_refused_by_name(folder: str) -> None:
-    with pytest.raises(StoreError, match=rf"{folder}/attune.db.*writable"):
-        await SqliteStore(f"{folder}/attune.db").open()
-
-
-async def test_a_truncated_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    path = tmp_path / "events.db"
-    store = SqliteStore(path)
-    await store.open()
-    await store.append([view(str(number), number, user="u") for number in range(2_000)])
-    await store.close()
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(StoreError, match=r"events.db.*damaged"):
-        await SqliteStore(path).open()
-
-
-async def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("This is not a database. " * 100)
-    with pytest.raises(StoreError, match=r"notes.txt.*not an event store"):
-        await SqliteStore(path).open()
-
-
-async def test_a_file_of_a_later_version_is_refused_with_both_versions(tmp_path: Path) -> None:
-    path = tmp_path / "events.db"
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(StoreError, match=r"schema version 99.*reads version 3"):
-        await SqliteStore(path).open()
-
-
-async def test_a_full_disk_refuses_new_events_and_still_reads_the_old_ones(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "events.db", max_mib=1)
-    await store.open()
-    await store.append([view("early", 0, user="early bird")])
-    too_much = [view(f"{number:0200d}", number, user="u") for number in range(10_000)]
-    with pytest.raises(StoreError, match="full"):
-        await store.append(too_much)
-    assert await ids(store, user="early bird") == ["early"]
-    await store.close()
-
-
-async def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not open"):
-        await SqliteStore(tmp_path / "events.db").append([view("a", 1, user="u")])
-    assert not (tmp_path / "events.db").exists()
+        await store.check()

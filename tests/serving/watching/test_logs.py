@@ -120,6 +120,6 @@ async def test_no_line_holds_a_shopper_whatever_goes_wrong(shop: Shopfront, capl
         await shop.http.post("/v1/recommendations", json={"shopper": shopper})
         await shop.store.open()
     said = "\n".join(JsonLines().format(one) for one in caplog.records if one.name.startswith("attune"))
-    assert "the encoder failed" in said
+    assert "rung full failed" in said
     assert "store" in said
     assert "secret" not in said

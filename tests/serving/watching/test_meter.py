@@ -65,6 +65,14 @@ async def scraped(shop: Shopfront) -> Scraped:
     return Scraped.of(answer.text)
 
 
+async def counted(shop: Shopfront, name: str, value: float) -> Scraped:
+    """The page once it says so: a batch is recorded after its answers have left."""
+    async with asyncio.timeout(5):
+        while (found := await scraped(shop))(name) < value:
+            await asyncio.sleep(0.01)
+    return found
+
+
 async def ask(shop: Shopfront, **question: object) -> httpx.Response:
     return await shop.http.post("/v1/recommendations", json=question)
 
@@ -92,14 +100,16 @@ async def test_every_stage_of_every_answer_is_timed_and_the_whole_is_no_less_tha
     before = await scraped(shop)
     for _ in range(3):
         await ask(shop)
-    after = await scraped(shop)
+    after = await counted(shop, "attune_batch_size_count", before("attune_batch_size_count") + 3)
 
     def grown(name: str, stage: Stage) -> float:
         return after(name, stage=stage) - before(name, stage=stage)
 
     assert [grown("attune_answer_stage_seconds_count", stage) for stage in Stage] == [3] * len(Stage)
     assert grown("attune_answer_stage_seconds_sum", Stage.RECOMMENDER) >= 0.06
-    parts = sum(grown("attune_answer_stage_seconds_sum", stage) for stage in Stage if stage is not Stage.WHOLE)
+    parts = sum(
+        grown("attune_answer_stage_seconds_sum", stage) for stage in (Stage.STORE, Stage.WAIT, Stage.RECOMMENDER)
+    )
     assert parts <= grown("attune_answer_stage_seconds_sum", Stage.WHOLE) * 1.01
 
 
@@ -107,7 +117,7 @@ async def test_questions_that_came_while_the_recommender_was_busy_are_one_batch(
     before = await scraped(shop)
     shop.recommender.takes_s = 0.05
     await asyncio.gather(*(ask(shop) for _ in range(6)))
-    after = await scraped(shop)
+    after = await counted(shop, "attune_batch_size_sum", before("attune_batch_size_sum") + 6)
     sizes = shop.recommender.batches
     assert after("attune_batch_size_count") - before("attune_batch_size_count") == len(sizes)
     assert after("attune_batch_size_sum") - before("attune_batch_size_sum") == sum(sizes) == 6
@@ -120,7 +130,8 @@ async def test_an_answer_without_encoder_is_on_another_rung_and_the_failure_is_c
     found = await scraped(shop)
     assert found("attune_answers_total", rung="full") == 1
     assert found("attune_answers_total") == 2
-    assert found("attune_encoder_failures_total") == 1
+    assert found("attune_answers_total", rung="without_model") == 1
+    assert found("attune_rung_failures_total", rung="full") == 1
 
 
 async def test_the_age_of_the_newest_event_that_an_answer_knew_is_measured(shop: Shopfront) -> None:

@@ -25,8 +25,8 @@ async def test_curl_gets_plain_text_with_everything_on_it(shop: Shopfront) -> No
     lines = [line.strip() for line in answer.text.splitlines()]
     for line in ("ready          yes", "release        test-1", "store          SqliteStore"):
         assert line in lines
-    assert "full 3, degraded 1" in answer.text
-    assert "the encoder failed, answering without it" in answer.text
+    assert "full 3, without_model 1" in answer.text
+    assert "rung full failed, answering with less" in answer.text
     for title in ("Replicas", "Events and records since the replica started", "Recent troubles"):
         assert title in lines
 

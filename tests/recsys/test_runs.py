@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.retrieval.distinct import distinct
+from recsys.runs import distinct
 
 
 @given(st.lists(st.integers(0, 2**62), max_size=30), st.lists(st.integers(0, 5), max_size=30))

@@ -1,0 +1,153 @@
+"""How events and slates lie in Redis: short, in the right order as bytes, and read back in one go.
+
+A row is `EVENT_ID \\0 [code, instant, item, ...]`, the values as JSON without the empty ones at its end. Sorted sets
+order rows of one instant by their bytes, which is the order of event ids, as everywhere else; a \\0 in an id is written
+\\0\\xff, a byte that no text in UTF-8 holds and that sorts after the \\0 at its end.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from recsys.event import ACTS, EVENT_TYPE_OF_CODE, Event, EventType
+from serving.store.draft import Draft
+from serving.store.protocol import ExposedItem, Exposure
+from serving.store.redis_script import Argument
+
+MOST = 2**53
+"""Instants up to here, in microseconds from 1970, are exact as scores of sorted sets: until the year 2255."""
+_VALUES = 21
+_NOTHING: list[Any] = [None] * _VALUES
+_END, _NUL_INSIDE = b"\0", b"\0\xff"
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+decode = json.JSONDecoder().decode
+in_order = attrgetter("occurred_at", "event_id")
+_OF_ITEM = tuple(field.name for field in fields(ExposedItem))
+_OF_SLATE = tuple(field.name for field in fields(Exposure) if field.name != "items")
+_of_item = attrgetter(*_OF_ITEM)
+
+
+def arguments_of(event: Event) -> tuple[Argument, ...]:
+    """The eight arguments of `append.lua` that say one event; ValueError where it cannot be kept."""
+    if not -MOST <= event.occurred_at <= MOST:
+        raise ValueError(f"occurred_at={event.occurred_at} of event {event.event_id!r} is not an instant before 2255")
+    user, visitor, ends = event.user_id, event.anonymous_id, event.type is EventType.UNLINK
+    told = b""
+    if user is not None and visitor is not None:
+        told = _sortable(user) + _END + _sortable(event.event_id) + _END + (b"1" if ends else b"0")
+    return (
+        event.event_id,
+        row_of(event),
+        event.occurred_at,
+        "" if user is None else f"={user}",
+        "" if visitor is None else f"={visitor}",
+        "1" if event.type in ACTS else "0",
+        told,
+        "1" if ends else "0",
+    )
+
+
+def row_of(event: Event) -> bytes:
+    """One event as a row; what most events say comes first, what few say costs nothing in the others."""
+    values = [
+        event.type.code,
+        event.occurred_at,
+        event.item_id,
+        event.anonymous_id,
+        event.user_id,
+        event.session_id,
+        event.channel,
+        event.device,
+        event.consent,
+        event.placement,
+        event.recommendation_id,
+        event.position,
+        None if event.quantity == 1 else event.quantity,
+        event.price,
+        event.currency,
+        event.list_price,
+        event.store,
+        event.query,
+        event.filters,
+        event.rating,
+        event.offer_id,
+    ]
+    while values[-1] is None:
+        values.pop()
+    return _sortable(event.event_id) + _END + encode(values).encode()
+
+
+def events_of(rows: Sequence[bytes]) -> list[Event]:
+    """The events of rows, in their order; all of them are parsed at once."""
+    parts = [row.rpartition(_END) for row in rows]
+    values = decode(b"".join((b"[", b",".join([part[2] for part in parts]), b"]")).decode())
+    return [_event(part[0].replace(_NUL_INSIDE, _END).decode(), one) for part, one in zip(parts, values, strict=True)]
+
+
+def exposure_text(exposure: Exposure) -> str:
+    """One slate as JSON; of its items only the values, because there are many."""
+    said = {name: value for name in _OF_SLATE if (value := getattr(exposure, name)) is not None}
+    return encode({**said, "items": [_of_item(item) for item in exposure.items]})
+
+
+def exposure_of(text: bytes) -> Exposure:
+    """The slate that was written as this."""
+    said = decode(text.decode())
+    items = tuple(ExposedItem(**dict(zip(_OF_ITEM, values, strict=False))) for values in said.pop("items"))
+    return Exposure(**said, items=items)
+
+
+def _sortable(name: str) -> bytes:
+    return name.encode().replace(_END, _NUL_INSIDE)
+
+
+def _event(event_id: str, values: list[Any]) -> Event:
+    (
+        code,
+        occurred_at,
+        item_id,
+        anonymous_id,
+        user_id,
+        session_id,
+        channel,
+        device,
+        consent,
+        placement,
+        recommendation_id,
+        position,
+        quantity,
+        price,
+        currency,
+        list_price,
+        store,
+        query,
+        filters,
+        rating,
+        offer_id,
+    ) = values + _NOTHING[len(values) :]
+    return Draft(
+        event_id,
+        EVENT_TYPE_OF_CODE[code],
+        occurred_at,
+        user_id,
+        anonymous_id,
+        session_id,
+        channel,
+        device,
+        store,
+        item_id,
+        1.0 if quantity is None else quantity,
+        price,
+        list_price,
+        currency,
+        query,
+        filters,
+        rating,
+        offer_id,
+        placement,
+        recommendation_id,
+        position,
+        consent,
+    ).event()
