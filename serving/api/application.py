@@ -97,7 +97,9 @@ async def _on_store(request: Request, failure: Exception) -> Response:
     return Problem(503, detail, kind="store-unavailable", headers={"retry-after": "1"}).response()
 
 
-async def _on_overload(_: Request, failure: Exception) -> Response:
+async def _on_overload(request: Request, failure: Exception) -> Response:
+    service: Service = request.app.state.service
+    service.lookout.meter.shed()
     return Problem(503, str(failure), kind="overloaded", headers={"retry-after": "1"}).response()
 
 

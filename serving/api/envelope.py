@@ -27,7 +27,7 @@ _OWN = ("/v1/", "/healthz", "/readyz")
 
 
 class Envelope:
-    """Answers 414, 415 and 431 itself, and adds the headers that every answer has."""
+    """Answers 414, 415 and 431 itself, and adds the headers that every answer has and this one does not say itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -41,7 +41,9 @@ class Envelope:
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *added]
+                said = message.get("headers", ())
+                names = {name for name, _ in said}
+                message["headers"] = [*said, *(one for one in added if one[0] not in names)]
             await send(message)
 
         refusal = _refusal(scope)

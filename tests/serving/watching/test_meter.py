@@ -67,10 +67,12 @@ async def scraped(shop: Shopfront) -> Scraped:
 
 async def counted(shop: Shopfront, name: str, value: float) -> Scraped:
     """The page once it says so: a batch is recorded after its answers have left."""
-    async with asyncio.timeout(5):
-        while (found := await scraped(shop))(name) < value:
-            await asyncio.sleep(0.01)
-    return found
+    for _ in range(500):
+        found = await scraped(shop)
+        if found(name) >= value:
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{name} is {found(name)}, not {value}")
 
 
 async def ask(shop: Shopfront, **question: object) -> httpx.Response:
@@ -197,6 +199,17 @@ async def test_refused_requests_are_counted_and_metrics_can_be_had_meanwhile(tmp
         assert found("attune_request_seconds_count", route="/v1/recommendations", status="503") == 1
         assert found("attune_requests_in_flight") == 2
         assert (await first).status_code == 200
+
+
+async def test_a_question_that_cannot_be_answered_in_time_is_counted_as_refused(shop: Shopfront) -> None:
+    shop.recommender.takes_s = 0.3
+    await ask(shop)
+    running, waiting = (asyncio.create_task(ask(shop)) for _ in range(2))
+    await asyncio.sleep(0.1)
+    hopeless = await shop.http.post("/v1/recommendations", json={}, headers={"x-deadline-ms": "400"})
+    assert (hopeless.status_code, hopeless.json()["type"]) == (503, "urn:attune:problem:overloaded")
+    assert (await scraped(shop))("attune_requests_shed_total") == 1
+    assert [(await one).status_code for one in (running, waiting)] == [200, 200]
 
 
 async def test_the_release_is_named_and_only_the_one_that_answers(shop: Shopfront) -> None:
