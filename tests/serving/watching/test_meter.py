@@ -202,9 +202,14 @@ async def test_refused_requests_are_counted_and_metrics_can_be_had_meanwhile(tmp
 
 
 async def test_a_question_that_cannot_be_answered_in_time_is_counted_as_refused(shop: Shopfront) -> None:
-    shop.recommender.takes_s = 0.3
+    shop.recommender.takes_s = 0.5
     await ask(shop)
-    running, waiting = (asyncio.create_task(ask(shop)) for _ in range(2))
+    running = asyncio.create_task(ask(shop))
+    for _ in range(500):
+        if len(shop.recommender.batches) == 2:
+            break
+        await asyncio.sleep(0.001)
+    waiting = asyncio.create_task(ask(shop))
     await asyncio.sleep(0.1)
     hopeless = await shop.http.post("/v1/recommendations", json={}, headers={"x-deadline-ms": "400"})
     assert (hopeless.status_code, hopeless.json()["type"]) == (503, "urn:attune:problem:overloaded")
