@@ -16,6 +16,7 @@ import numpy as np
 from recsys.slate import Slate, SlateItem
 from recsys.state import History, Knowledge, ShopperState
 from serving.recommends import Recommends
+from serving.watching.request import within
 
 _log = logging.getLogger("attune.ladder")
 _PREPARED = 200
@@ -46,12 +47,13 @@ _WITHOUT = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who shall answer, about whom, how many items, and until when (`time.perf_counter`, seconds)."""
+    """Who shall answer, about whom, how many items, until when (`time.perf_counter`, seconds), in which request."""
 
     recommender: Recommends
     state: ShopperState
     count: int
     due: float
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,8 @@ class Ladder:
             slates = _STEPS[rung](asked[0].recommender, asked, self._rng)
         except Exception as failure:  # noqa: BLE001 - whatever broke, the shopper shall get an answer
             self._failed(rung.name.lower())
-            _log.warning("rung %s failed, answering with less", rung.name.lower(), exc_info=failure)
+            with within(asked[0].request if len(asked) == 1 else None):
+                _log.warning("rung %s failed, answering with less", rung.name.lower(), exc_info=failure)
             return None
         self.pace.note(rung, len(asked), time.perf_counter() - began)
         self._trust.note(rung, held=True)

@@ -29,6 +29,7 @@ from serving.ladder import Answered, Asked, Ladder, Rung
 from serving.recommends import Recommends, offer_of
 from serving.store.protocol import ExposedItem, Exposure, OnlineStore
 from serving.watching.meter import Meter, Stage
+from serving.watching.request import CURRENT
 
 _log = logging.getLogger("attune.pipeline")
 _LEAVING_S = 0.002
@@ -80,6 +81,7 @@ class _Read:
     at: int
     events: Sequence[Event]
     due: float
+    request: str | None
 
     def asked(self) -> Asked:
         """As the recommender reads it; a history that cannot be read is none."""
@@ -88,7 +90,7 @@ class _Read:
         except Exception as failure:  # noqa: BLE001 - whatever is stored there, the shopper shall get an answer
             _log.warning("a history cannot be read, answering without it", exc_info=failure)
             state = _state(self.question, (), self.at, self.recommender, limit=self.history_limit)
-        return Asked(self.recommender, state, self.question.count, self.due)
+        return Asked(self.recommender, state, self.question.count, self.due, self.request)
 
 
 class Answering:
@@ -135,7 +137,8 @@ class Answering:
         recommender, offer, history_limit = self._current  # the same for all of this answer, whatever is swapped in
         events, trouble = await self._history(question, at, limit=history_limit, due=due)
         laps.lap(Stage.STORE)
-        answered = await self._in_time(_Read(question, recommender, history_limit, at, events, due))
+        read = _Read(question, recommender, history_limit, at, events, due, CURRENT.get())
+        answered = await self._in_time(read)
         slate, rung = answered.slate, answered.rung.name.lower()
         degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())

@@ -104,11 +104,11 @@ class Service:
         """Open the store, take over what was said of items and answer once for practice; raises StoreError if events
         could not be kept there."""
         await self._store.open()
-        self.lookout.open(self._about)
         await self.stocking.open()
         await self.answering.warm_up()
         if self._load is not None:
             await self.following.open()
+        self.lookout.open(self._about)
         _log.info("replica %s is ready with release %s", self._name, self._running.recommender.model_version)
 
     async def close(self) -> None:
@@ -117,8 +117,8 @@ class Service:
         await self.answering.close()
         await self.stocking.close()
         await self._exposures.close()
-        await self._store.close()
         self.lookout.close()
+        await self._store.close()
 
     async def take_over(self, folder: Path) -> None:
         """Answer by the release in a folder from the next question on; it is loaded, brought up to date and tried out

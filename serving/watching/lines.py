@@ -1,12 +1,22 @@
-"""Where lines of the replicas' logs arrive: a socket file of the process that started the server."""
+"""Where lines of the replicas' logs arrive: a socket file of the process that started the server.
+
+A line travels behind its length in bytes, because a traceback is one line to a log and many to a terminal.
+"""
 
 import contextlib
 import socket
+import struct
 import threading
 from pathlib import Path
 from typing import Self, TextIO
 
-_LARGEST = 1 << 18
+_LENGTH = struct.Struct("!I")
+
+
+def packed(line: str) -> bytes:
+    """A line as it travels."""
+    text = line.encode(errors="replace")
+    return _LENGTH.pack(len(text)) + text
 
 
 class LineReceiver:
@@ -16,7 +26,7 @@ class LineReceiver:
         self._path = path
         self._stream = stream
         self._writing = threading.Lock()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket = socket.socket(socket.AF_UNIX)
         self._threads = [threading.Thread(target=self._accept, name="replicas-log", daemon=True)]
 
     def open(self) -> Self:
@@ -47,8 +57,9 @@ class LineReceiver:
             thread.start()
 
     def _read(self, replica: socket.socket) -> None:
-        with replica, contextlib.suppress(OSError):
-            while line := replica.recv(_LARGEST):
+        with replica, replica.makefile("rb") as arriving, contextlib.suppress(OSError):
+            while len(length := arriving.read(_LENGTH.size)) == _LENGTH.size:
+                line = arriving.read(*_LENGTH.unpack(length))
                 with self._writing:
                     self._stream.write(f"{line.decode(errors='replace')}\n")
                     self._stream.flush()

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from serving.watching.lines import packed
 from serving.watching.request import CURRENT
 
-_LONGEST = 60_000
-"""Bytes; a packet may hold about three times as many."""
+_PATIENCE_S = 0.1
 
 
 class JsonLines(logging.Formatter):
@@ -63,32 +63,36 @@ class ToServer(logging.Handler):
         self._connected: socket.socket | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line, one packet; nobody waits for a log, so a line that finds no room goes elsewhere, too."""
+        """One line; nobody waits long for a log, so one that finds no room goes elsewhere, too."""
         try:
             line = self.format(record)
             try:
-                self._server().send(line.encode()[:_LONGEST])
+                self._server().sendall(packed(line))
             except OSError:
+                self._leave()
                 sys.stderr.write(f"{line}\n")
         except Exception:  # noqa: BLE001 - as logging's own handlers do
             self.handleError(record)
 
     def close(self) -> None:
         """Let go of the connection."""
+        self._leave()
+        super().close()
+
+    def _leave(self) -> None:
         if self._connected is not None:
             self._connected.close()
             self._connected = None
-        super().close()
 
     def _server(self) -> socket.socket:
         if self._connected is None:
-            connecting = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            connecting = socket.socket(socket.AF_UNIX)
+            connecting.settimeout(_PATIENCE_S)
             try:
                 connecting.connect(self._path)
             except OSError:
                 connecting.close()
                 raise
-            connecting.setblocking(False)
             self._connected = connecting
         return self._connected
 

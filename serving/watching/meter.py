@@ -6,12 +6,12 @@ rules (https://prometheus.io/docs/practices/naming/): base units, `_total` for w
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 
+from serving.watching.distribution import Distribution, Series
 from serving.watching.drift import SlatesLately
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a time of birth for every series would double their number
@@ -20,6 +20,9 @@ _SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05
 _AGES_S = (0.01, 0.1, 1, 10, 60, 600, 3_600, 6 * 3_600, 86_400, 7 * 86_400, 30 * 86_400)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _REMEMBERED = 1_000
+
+FULL = "full"
+"""The highest rung of the ladder: nothing was missing."""
 
 
 class Stage(StrEnum):
@@ -43,8 +46,6 @@ class Meter:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.slates = SlatesLately(_REMEMBERED)
-        self._lately: dict[Stage, deque[float]] = {stage: deque(maxlen=_REMEMBERED) for stage in Stage}
-        self._ages: deque[float] = deque(maxlen=_REMEMBERED)
         ProcessCollector(registry=self.registry)
         self._make_requests()
         self._make_answers()
@@ -52,39 +53,39 @@ class Meter:
         self._make_release()
 
     def _make_requests(self) -> None:
-        self._requests = Histogram(
+        self._requests = Distribution(
             "attune_request_seconds",
             "Time from a request's arrival at the application to its answer.",
-            ("method", "route", "status"),
-            buckets=_SECONDS,
+            labels=("method", "route", "status"),
+            bounds=_SECONDS,
             registry=self.registry,
         )
-        self._request: dict[tuple[str, str, int], Histogram] = {}
+        self._request: dict[tuple[str, str, int], Series] = {}
         self._in_flight = Gauge("attune_requests_in_flight", "Requests being worked on.", registry=self.registry)
         self._shed = Counter("attune_requests_shed_total", "Requests refused for overload.", registry=self.registry)
 
     def _make_answers(self) -> None:
-        stages = Histogram(
+        stages = Distribution(
             "attune_answer_stage_seconds",
             "Time that an answer spent in each stage.",
-            ("stage",),
-            buckets=_SECONDS,
+            labels=("stage",),
+            bounds=_SECONDS,
             registry=self.registry,
         )
-        self._stage = {stage: stages.labels(stage.value) for stage in Stage}
+        self._stage = {stage: stages.of(stage.value) for stage in Stage}
         self._answers = Counter(
             "attune_answers_total", "Answers by rung of the degradation ladder.", ("rung",), registry=self.registry
         )
-        self._answers.labels("full")
-        self._newest = Histogram(
+        self._rung = {FULL: self._answers.labels(FULL)}
+        self._newest = Distribution(
             "attune_answer_newest_event_age_seconds",
             "Age, at the answer, of the newest event that it knew.",
-            buckets=_AGES_S,
+            bounds=_AGES_S,
             registry=self.registry,
-        )
-        self._batches = Histogram(
-            "attune_batch_size", "Questions answered in one go.", buckets=_BATCHES, registry=self.registry
-        )
+        ).of()
+        self._batches = Distribution(
+            "attune_batch_size", "Questions answered in one go.", bounds=_BATCHES, registry=self.registry
+        ).of()
         self._rung_failures = Counter(
             "attune_rung_failures_total",
             "Batches that a rung of the ladder failed on, by the rung.",
@@ -101,12 +102,12 @@ class Meter:
     def _make_listening(self) -> None:
         events = Counter("attune_events_total", "Events by what became of them.", ("status",), registry=self.registry)
         self._events = {status: events.labels(status) for status in ("accepted", "duplicate", "rejected")}
-        self._append = Histogram(
+        self._append = Distribution(
             "attune_event_append_seconds",
             "Time until events were durable, one observation a request.",
-            buckets=_SECONDS,
+            bounds=_SECONDS,
             registry=self.registry,
-        )
+        ).of()
         self._exported = Counter("attune_events_exported_total", "Events in the event log.", registry=self.registry)
         self._export_lag = Gauge(
             "attune_export_lag_seconds",
@@ -145,10 +146,10 @@ class Meter:
     def ends(self, method: str, route: str, status: int, took_s: float) -> None:
         """It was answered."""
         self._in_flight.dec()
-        child = self._request.get((method, route, status))
-        if child is None:
-            child = self._request[method, route, status] = self._requests.labels(method, route, str(status))
-        child.observe(took_s)
+        series = self._request.get((method, route, status))
+        if series is None:
+            series = self._request[method, route, status] = self._requests.of(method, route, str(status))
+        series.observe(took_s)
 
     def shed(self) -> None:
         """A request was refused because too many were on their way."""
@@ -157,7 +158,6 @@ class Meter:
     def stage(self, stage: Stage, took_s: float) -> None:
         """An answer spent this time in a stage."""
         self._stage[stage].observe(took_s)
-        self._lately[stage].append(took_s)
 
     def laps(self) -> "Laps":
         """A watch for one answer, started now."""
@@ -166,17 +166,20 @@ class Meter:
     def batch(self, waits_s: Sequence[float], took_s: float) -> None:
         """Questions were answered in one go, each after waiting so long."""
         self._batches.observe(len(waits_s))
+        wait, recommender = self._stage[Stage.WAIT].observe, self._stage[Stage.RECOMMENDER].observe
         for wait_s in waits_s:
-            self.stage(Stage.WAIT, wait_s)
-            self.stage(Stage.RECOMMENDER, took_s)
+            wait(wait_s)
+            recommender(took_s)
 
     def answered(self, rung: str, *, item_ids: Sequence[str], top_score: float, newest_s: float | None) -> None:
         """A slate left: from which rung of the ladder, with what in it, how old the newest event is that it knew (None
         for none). Scores of one rung cannot be compared with another's, so only the highest counts for drift."""
-        self._answers.labels(rung).inc()
+        counter = self._rung.get(rung)
+        if counter is None:
+            counter = self._rung[rung] = self._answers.labels(rung)
+        counter.inc()
         if newest_s is not None:
             self._newest.observe(newest_s)
-            self._ages.append(newest_s)
         if rung == FULL and item_ids:
             self.slates.show(item_ids, top_score)
 
@@ -221,18 +224,14 @@ class Meter:
 
     def lately(self) -> dict[Stage, list[float]]:
         """Seconds that the latest answers spent in each stage, oldest first."""
-        return {stage: list(took) for stage, took in self._lately.items()}
+        return {stage: series.latest() for stage, series in self._stage.items()}
 
     def newest(self) -> list[float]:
         """Seconds between the newest event that an answer knew and the answer; of the latest ones."""
-        return list(self._ages)
+        return self._newest.latest()
 
     def _gauge(self, name: str, documentation: str, value: Callable[[], float]) -> None:
         Gauge(name, documentation, registry=self.registry).set_function(value)
-
-
-FULL = "full"
-"""The highest rung: nothing was missing."""
 
 
 class Laps:

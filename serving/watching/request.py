@@ -6,7 +6,8 @@ Plain ASGI, because every request pays for it.
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from starlette.requests import Request
@@ -21,6 +22,16 @@ CURRENT: ContextVar[str | None] = ContextVar("request_id", default=None)
 _SANE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _GONE = 499
 _ELSEWHERE = "unrouted"
+
+
+@contextmanager
+def within(request_id: str | None) -> Iterator[None]:
+    """What is logged here belongs to that request; for threads, which do not know whom they work for."""
+    token = CURRENT.set(request_id)
+    try:
+        yield
+    finally:
+        CURRENT.reset(token)
 
 
 class Requests:

@@ -195,8 +195,10 @@ def test_the_image_is_pinned_copies_what_exists_and_runs_as_an_ordinary_user() -
     written = instructions()
     [base] = [rest for name, rest in written if name == "FROM"]
     assert re.fullmatch(r"python:3\.1[123]\.\d+-slim-\w+", base)
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
     for source in (word for name, rest in written if name == "COPY" for word in shlex.split(rest)[:-1]):
         assert (ROOT / source).exists(), source
+        assert f"!{source}" in ignored
     users = [rest for name, rest in written if name == "USER"]
     assert users == ["10001"]
     installs = [rest for name, rest in written if name == "RUN" and "pip install" in rest]

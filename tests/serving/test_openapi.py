@@ -47,6 +47,7 @@ def _is_problem_if_error(answer: httpx.Response) -> bool:
     ("method", "path"),
     [
         *(("POST", "/v1/events"), ("POST", "/v1/recommendations"), ("GET", "/healthz"), ("GET", "/readyz")),
+        *(("GET", "/v1/admin/status"), ("GET", "/v1/admin/metrics")),
         *((method, "/v1/items/{item_id}") for method in ("PUT", "PATCH", "DELETE", "GET")),
     ],
 )

@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,12 +67,25 @@ def test_lines_of_replicas_arrive_whole_where_the_server_was_started(folder: Pat
     handler = ToServer(folder / "log")
     configure("json", handlers=[handler])
     for number in range(100):
-        log.getChild("replica").info("line %d %s", number, "x" * 500)
+        log.getChild("replica").info("line %d %s", number, "ä\n" * 5_000)
     handler.close()
     receiver.close()
     lines = [json.loads(line) for line in arrived.getvalue().splitlines()]
     assert [line["message"].split()[1] for line in lines] == [str(number) for number in range(100)]
     assert not (folder / "log").exists()
+
+
+def test_a_server_that_does_not_read_holds_nobody_up(
+    folder: Path, log: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(folder / "log"))
+        deaf.listen()
+        configure("plain", handlers=[ToServer(folder / "log")])
+        started = time.monotonic()
+        log.warning("too much: %s", "x" * 10_000_000)
+        assert time.monotonic() - started < 5
+    assert "too much: xxx" in capsys.readouterr().err
 
 
 def test_where_nobody_listens_lines_go_to_standard_error(

@@ -1,5 +1,6 @@
 """Every request has an id: in the header of its answer, in the lines of the log, in problem bodies."""
 
+import asyncio
 import json
 import logging
 
@@ -62,6 +63,19 @@ async def test_what_nobody_expected_is_a_problem_that_can_be_found_in_the_log(
     [line] = [line for line in lines if line["message"] == "unexpected error"]
     assert line["request_id"] == "r-4"
     assert "illegal memory access" in line["exception"]
+
+
+async def test_what_the_recommender_s_thread_logs_names_the_request_too(
+    shop: Shopfront, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.recommender.encoder_works = False
+    shop.recommender.takes_s = 0.05
+    caplog.handler.setFormatter(JsonLines())
+    with caplog.at_level(logging.WARNING, "attune"):
+        await asyncio.gather(*(ask(shop, f"r-{number}") for number in range(5)))
+    lines = [json.loads(line) for line in caplog.handler.stream.getvalue().splitlines()]
+    failed = [line["request_id"] for line in lines if line["message"].startswith("the encoder failed")]
+    assert sorted(failed) == [f"r-{number}" for number in range(5)]
 
 
 async def test_no_id_is_left_behind(shop: Shopfront) -> None:
