@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.api.envelope import path_of
 from serving.api.problem import Problem
 from serving.security.caller import Caller, caller_in, enter
 from serving.security.guard import Guard
@@ -105,13 +106,6 @@ class Gate:
             await send(message)
 
         return told
-
-
-def path_of(scope: Scope) -> str:
-    """The path as routes know it, without the prefix under which the application is mounted."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def _insist(caller: Caller, needed: Needed | None) -> None:
