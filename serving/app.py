@@ -7,6 +7,7 @@ import gc
 import hashlib
 import logging
 import os
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,9 @@ from serving.watching.lookout import Lookout
 from serving.watching.replicas import private
 
 NAME = "attune"
+_SWITCH_S = 0.0005
+"""How long the thread that makes answers may keep the interpreter from the one that talks to clients; Python's own 5 ms
+are paid at every step of every request."""
 _log = logging.getLogger("attune.app")
 _ENCODINGS = {"plain": "TEXT", "json": "JSON"}
 """How Ray Serve calls the formats of its own log."""
@@ -73,6 +77,7 @@ class Shop:
         _name_requests_ourselves()
         folder = _meeting_place()
         configure(args.log_format, handlers=[ToServer(folder.parent / "log")])
+        sys.setswitchinterval(_SWITCH_S)
         torch.set_num_threads(args.threads)
         faiss.omp_set_num_threads(args.threads)
         self._max_concurrent = args.max_concurrent

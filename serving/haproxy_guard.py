@@ -24,7 +24,12 @@ _SECTIONS = {"frontend prometheus": 0, "listen stats": 1}
 _ANSWERED = (400, 408, 500, 501, 502, 503, 504)
 """Statuses with a file FOLDER/STATUS.http; see serving/proxy_errors.py."""
 _HEADERS_WITHIN = "10s"
-_REPLACED = re.compile(r"\s*(errorfile \d{3}|timeout http-request) ")
+_RESAID = (
+    "    http-response return status {status} errorfile {folder}/{status}.http "
+    "if {{ status {status} }} !{{ res.hdr(content-type) -m beg application/problem+json }}"
+)
+"""Ray Serve itself answers, before the application, when its queue is full or a replica fails: as plain text."""
+_REPLACED = re.compile(r"\s*(errorfile \d{3}|timeout http-request|http-response return status \d{3} errorfile) ")
 _NOBODY_THERE = re.compile(r"^(\s*http-request return status) 404 content-type text/plain .*$")
 
 
@@ -56,6 +61,8 @@ def corrected(config: str, *, folder: str, addresses: tuple[str, str]) -> str:
         if line.strip() == "defaults":
             lines.append(f"    timeout http-request {_HEADERS_WITHIN}")
             lines += [f"    errorfile {status} {folder}/{status}.http" for status in _ANSWERED]
+        if line.startswith("backend "):
+            lines += [_RESAID.format(folder=folder, status=status) for status in (500, 503)]
     return "\n".join(lines) + "\n"
 
 

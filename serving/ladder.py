@@ -53,7 +53,7 @@ class Asked:
     state: ShopperState
     count: int
     due: float
-    request_id: str | None = None
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class Ladder:
             slates = _STEPS[rung](asked[0].recommender, asked, self._rng)
         except Exception as failure:  # noqa: BLE001 - whatever broke, the shopper shall get an answer
             self._failed(rung.name.lower())
-            with within(asked[0].request_id if len(asked) == 1 else None):
+            with within(asked[0].request if len(asked) == 1 else None):
                 _log.warning("rung %s failed, answering with less", rung.name.lower(), exc_info=failure)
             return None
         self.pace.note(rung, len(asked), time.perf_counter() - began)

@@ -73,7 +73,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class _Read:
     """A question with what was read for it: who shall answer, when it was asked (`at`, microseconds UTC), what the
-    shopper did until then, until when an answer is of use (`due`, `time.perf_counter` seconds), in which request."""
+    shopper did until then, and until when an answer is of use (`due`, `time.perf_counter` seconds)."""
 
     question: Question
     recommender: Recommends
@@ -81,17 +81,17 @@ class _Read:
     at: int
     events: Sequence[Event]
     due: float
-    request_id: str | None
+    request: str | None
 
     def asked(self) -> Asked:
         """As the recommender reads it; a history that cannot be read is none."""
         try:
             state = _state(self.question, self.events, self.at, self.recommender, limit=self.history_limit)
         except Exception as failure:  # noqa: BLE001 - whatever is stored there, the shopper shall get an answer
-            with within(self.request_id):
+            with within(self.request):
                 _log.warning("a history cannot be read, answering without it", exc_info=failure)
             state = _state(self.question, (), self.at, self.recommender, limit=self.history_limit)
-        return Asked(self.recommender, state, self.question.count, self.due, self.request_id)
+        return Asked(self.recommender, state, self.question.count, self.due, self.request)
 
 
 class Answering:

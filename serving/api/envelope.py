@@ -37,7 +37,7 @@ class Envelope:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        added = _PERSONAL if scope["path"].startswith(_OWN) else _ALWAYS
+        added = _PERSONAL if path_of(scope).startswith(_OWN) else _ALWAYS
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -48,6 +48,13 @@ class Envelope:
 
         refusal = _refusal(scope)
         await (self.app if refusal is None else refusal.response())(scope, receive, marked)
+
+
+def path_of(scope: Scope) -> str:
+    """The path as routes know it, without the prefix under which the application is mounted."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def _refusal(scope: Scope) -> Problem | None:

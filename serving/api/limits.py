@@ -81,7 +81,7 @@ class Shedding:
     """Answers 503 at once when `limit` requests are being worked on, and calls `shed`; health checks, and who wants to
     know what is the matter, always pass."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, shed: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, shed: Callable[[], None] = lambda: None) -> None:
         self.app = app
         self._shed = shed
         self.limit = limit

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.api.envelope import path_of
 from serving.api.problem import Problem
 from serving.security.caller import Caller, caller_in, enter
 from serving.security.guard import Guard
@@ -21,7 +22,7 @@ from serving.security.table import Needed, RouteTable
 _ALWAYS_OPEN = ("/docs", "/redoc", "/openapi.json")
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST",
-    "access-control-allow-headers": "authorization, content-type, traceparent, x-request-id, x-request-timeout-seconds",
+    "access-control-allow-headers": "authorization, content-type, traceparent, x-deadline-ms, x-request-id",
     "access-control-max-age": "600",
     "vary": "origin",
 }
@@ -105,13 +106,6 @@ class Gate:
             await send(message)
 
         return told
-
-
-def path_of(scope: Scope) -> str:
-    """The path as routes know it, without the prefix under which the application is mounted."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def _insist(caller: Caller, needed: Needed | None) -> None:

@@ -8,12 +8,14 @@ import argparse
 import json
 import tempfile
 import time
+from pathlib import Path
 
 import httpx
 import numpy as np
 
 from serving.launch import running
-from tests.benchmark.serving import launched
+from tests.benchmark.release_loading import bundle_of
+from tests.benchmark.serving import launched, store_overrides
 
 REPLICAS = 2
 
@@ -41,13 +43,16 @@ def is_fresh(teller: httpx.Client, asker: httpx.Client, visitor: str, item_id: s
 def main() -> None:
     """Parse the command line, ask, report."""
     parser = argparse.ArgumentParser(description="Does the very next answer know what just happened?")
-    parser.add_argument("--quick", action="store_true", help="ask 300 times instead of 1,000")
-    parser.add_argument("--bundle", help="the bundle's folder; the registry's champion if left out")
+    parser.add_argument("--quick", action="store_true", help="ask 300 times instead of 10,000")
+    parser.add_argument("--bundle", type=Path, help="the bundle's folder; one on a made-up log if left out")
+    parser.add_argument("--store", choices=["sqlite", "redis"], default="sqlite")
     options = parser.parse_args()
-    asked = 300 if options.quick else 1_000
+    asked = 300 if options.quick else 10_000
+    bundle = (options.bundle or bundle_of(5_000 if options.quick else 100_000)).absolute()
     with (
+        store_overrides(options.store) as overrides,
         tempfile.TemporaryDirectory() as folder,
-        running(*launched(options.bundle, folder, "server.port=0", f"app.replicas={REPLICAS}")) as server,
+        running(*launched(bundle, folder, f"app.replicas={REPLICAS}", *overrides)) as server,
         httpx.Client(base_url=server.address) as teller,
         httpx.Client(base_url=server.address) as asker,
     ):
@@ -57,7 +62,8 @@ def main() -> None:
     fresh = sum(known for known, _ in outcomes)
     p50, p99 = np.percentile([took_ms for _, took_ms in outcomes], [50, 99])
     print(f"{fresh:,} of {asked:,} answers knew the event ({replicas} replicas); it took {p50:.1f} ms (p99 {p99:.1f})")
-    print(json.dumps({"asked": asked, "fresh": fresh, "replicas": replicas, "p50_ms": round(float(p50), 3)}))
+    figures = {"asked": asked, "fresh": fresh, "replicas": replicas, "p50_ms": round(float(p50), 3)}
+    print(json.dumps(figures | {"store": options.store}))
 
 
 if __name__ == "__main__":

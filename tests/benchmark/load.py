@@ -34,7 +34,7 @@ class Request:
         """A complete HTTP/1.1 request."""
         content = b"" if self.body is None else json.dumps(self.body).encode()
         method = "GET" if self.body is None else "POST"
-        lines = [f"{method} {self.path} HTTP/1.1", "Host: shop", f"Content-Length: {len(content)}", *self.headers]
+        lines = [f"{method} {self.path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(content)}", *self.headers]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
 
 

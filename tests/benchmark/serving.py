@@ -218,8 +218,13 @@ def store_overrides(kind: str) -> Iterator[list[str]]:
         return
     from tests.serving.redis_server import RedisServer
 
-    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
-        yield ["store=redis", f"store.url={redis.url}"]
+    with tempfile.TemporaryDirectory() as folder:
+        redis = RedisServer(Path(folder))
+        redis.start()
+        try:
+            yield ["store=redis", f"store.url={redis.url}"]
+        finally:
+            redis.stop()
 
 
 def main() -> None:

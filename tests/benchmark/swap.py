@@ -18,18 +18,18 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
-import numpy as np
 
 from recsys.bundle import read_bundle, write_bundle
+from tests.benchmark.load import Load, Outcome, Request, load_process
+from tests.benchmark.release_loading import bundle_of
 from tests.benchmark.report import report
-from tests.benchmark.serving import CONCURRENT, Contestant, contestants, launched, load_process
+from tests.benchmark.serving import CONCURRENT, tell_histories, workload_of
 from tests.serving.live import LiveServer
 from training.promotion import Because, Version
 from training.tracker.mlflow import MlflowTracker
@@ -70,7 +70,7 @@ def served_after(port: int, move: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def while_moving(load: Callable[[], list[float]], port: int, moves: list[Callable[[], object]]) -> list[float]:
+def while_moving(load: Callable[[], None], port: int, moves: list[Callable[[], object]]) -> list[float]:
     """How long each of the moves took until it was served, made one after the other while `load` runs."""
     took: list[float] = []
 
@@ -87,20 +87,18 @@ def while_moving(load: Callable[[], list[float]], port: int, moves: list[Callabl
 
 
 def measured(
-    port: int, tracker: MlflowTracker, other: Version, *, asking: Contestant, quick: bool, load: Any
+    port: int, tracker: MlflowTracker, other: Version, *, asking: Sequence[Request], quick: bool, load: Load
 ) -> dict[str, float]:
     """Saturation, then turns of calm and change."""
     seconds, turns = (4.0, 1) if quick else (12.0, 3)
     load(asking, connections=CONCURRENT, seconds=2.0)  # not counted: first-time costs
-    took, spent = load(asking, connections=CONCURRENT, seconds=5.0)
-    per_s = SHARE * len(took) / spent
-    calm: list[list[float]] = []
-    changing: list[list[float]] = []
+    per_s = SHARE * load(asking, connections=CONCURRENT, seconds=5.0).per_s
+    calm: list[Outcome] = []
+    changing: list[Outcome] = []
     follows: list[float] = []
 
-    def under_load(turns: list[list[float]]) -> list[float]:
-        turns.append(load(asking, per_s=per_s, seconds=seconds)[0])
-        return turns[-1]
+    def under_load(turns: list[Outcome]) -> None:
+        turns.append(load(asking, per_s=per_s, seconds=seconds))
 
     for _ in range(turns):
         under_load(calm)
@@ -113,13 +111,12 @@ def measured(
             ],
         )
     p50, p99 = (
-        [statistics.median(float(np.nanpercentile(turn, share)) for turn in each) for each in (calm, changing)]
-        for share in (50, 99)
+        [statistics.median(turn.percentile(share) for turn in each) for each in (calm, changing)] for share in (50, 99)
     )
     return {
         "asked_per_s": per_s,
-        "failed": float(sum(int(np.isnan(turn).sum()) for turn in (*calm, *changing))),
-        "asked": float(sum(map(len, [*calm, *changing]))),
+        "failed": float(sum(len(turn.status) - turn.status.count(200) for turn in (*calm, *changing))),
+        "asked": float(sum(len(turn.status) for turn in (*calm, *changing))),
         "moves": float(len(follows)),
         "p50_ms": p50[0],
         "p50_ms_changing": p50[1],
@@ -134,23 +131,21 @@ def main() -> None:
     """Parse the command line, measure, report."""
     parser = argparse.ArgumentParser(description="What shoppers notice of a release that changes under load.")
     parser.add_argument("--quick", action="store_true", help="one turn, short")
-    parser.add_argument("--bundle", type=Path, help="the bundle's folder; the registry's champion if left out")
+    parser.add_argument("--bundle", type=Path, help="the bundle's folder; one on a made-up log if left out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if options.bundle is None:
-            _, args = launched(None, folder, "server.port=0")
-            options.bundle = Path(args.bundle)
-        tracker, other = two_versions(options.bundle, Path(folder))
+        bundle = (options.bundle or bundle_of(5_000 if options.quick else 100_000)).absolute()
+        workload = workload_of(bundle)
+        tracker, other = two_versions(bundle, Path(folder))
         follow = ("release.bundle=null", f"release.tracking_uri={tracker.uri}", "follow_every_s=0.5")
-        _, asking, _, histories = contestants(options.bundle)
-        server = LiveServer(options.bundle, Path(folder) / "server", f"app.replicas={REPLICAS}", *follow)
+        server = LiveServer(bundle, Path(folder) / "server", f"app.replicas={REPLICAS}", *follow)
         server.start()
         try:
             server.wait_until_ready()
             port = int(server.url.rpartition(":")[2])
             with load_process(port) as load:
-                for _ in histories.bodies:
-                    load(histories, connections=1, seconds=0.1)
+                tell_histories(port, workload)
+                asking = workload.questions()
                 result = measured(port, tracker, other, asking=asking, quick=options.quick, load=load)
         finally:
             server.stop()

@@ -22,6 +22,7 @@ CHUNK_ROWS = 1 << 16
 TYPES = ("view", "click", "add_to_cart", "purchase", "search")
 _TYPE_SHARE = (0.6, 0.2, 0.1, 0.05, 0.05)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_FAVOURITES = 5
 _FOUR_DIGITS = np.frombuffer("".join(f"{n:04d}" for n in range(10_000)).encode(), np.uint8).reshape(-1, 4)
 
 
@@ -33,7 +34,8 @@ class SyntheticLog:
         rows: raw rows of the year.
         further_days: so many parts, each of one more day after the year.
         part_rows: raw rows of a part.
-        shoppers, items: how many different ones there are to draw from; a few are drawn far more often.
+        shoppers, item_count: how many different ones there are to draw from; a few are drawn far more often.
+        habit: share of the events that are about one of the shopper's five favourites.
     """
 
     rows: int
@@ -41,6 +43,7 @@ class SyntheticLog:
     part_rows: int = 250_000
     shoppers: int = 5_000_000
     item_count: int = 200_000
+    habit: float = 0.0
     name: str = "synthetic"
     licence: str = "made up"
     time_zone: str = "UTC"
@@ -48,7 +51,7 @@ class SyntheticLog:
     order_only: bool = False
 
     def fingerprint(self) -> str:
-        return f"{self.part_rows}-{self.shoppers}-{self.item_count}"
+        return f"{self.part_rows}-{self.shoppers}-{self.item_count}-{self.habit}"
 
     def parts(self) -> list[SourcePart]:
         days = [(0, DAYS)] * -(-self.rows // self.part_rows) + [(DAYS + n, 1) for n in range(self.further_days)]
@@ -85,6 +88,11 @@ class SyntheticLog:
                 quarantine=_refused(begin, bad),
             )
 
+    def _favourites(self, number: np.ndarray) -> np.ndarray:
+        """The item behind the number of a favourite, of the same popularity as any other."""
+        drawn = ((number.astype(np.uint64) * _SPREAD) >> np.uint64(11)).astype(np.float64) / 2**53
+        return (((1 - drawn) ** (-1 / 0.8) - 1) * self.item_count / 1_000).astype(np.int64) % self.item_count
+
     def _events(self, rng: np.random.Generator, begin: int, instant: np.ndarray) -> pa.Table:
         count = len(instant)
         number = begin + np.arange(count)
@@ -92,6 +100,9 @@ class SyntheticLog:
         number[repeats] = rng.integers(0, begin + 1, int(repeats.sum()))
         shopper = (rng.pareto(1.2, count) * self.shoppers / 20).astype(np.int64) % self.shoppers
         item = (rng.pareto(0.8, count) * self.item_count / 1_000).astype(np.int64) % self.item_count
+        if self.habit:
+            favourite = self._favourites(shopper * _FAVOURITES + rng.integers(0, _FAVOURITES, count))
+            item = np.where(rng.random(count) < self.habit, favourite, item)
         kind = rng.choice(len(TYPES), count, p=_TYPE_SHARE).astype(np.int8)
         search = kind == TYPES.index("search")
         columns = {

@@ -125,3 +125,14 @@ async def test_the_documentation_may_be_read_and_is_shown_in_no_frame(shop: Lock
         for path in ("/docs", "/redoc", "/openapi.json"):
             answer = await told.http.get(path)
             assert (answer.status_code, answer.headers["x-frame-options"]) == (200, "DENY")
+
+
+async def test_below_a_prefix_answers_and_scopes_are_the_same(tmp_path: Path) -> None:
+    async with locked(tmp_path, Keys(), [SERVER]) as shop:
+        app = shop.http._transport.app  # type: ignore[attr-defined]
+        mounted = httpx.ASGITransport(app, root_path="/shop")
+        async with httpx.AsyncClient(transport=mounted, base_url="http://localhost") as http:
+            refused = await http.post("/shop/v1/events", json=VIEW)
+            assert (refused.status_code, refused.headers["cache-control"]) == (401, "no-store")
+            told = await http.post("/shop/v1/events", json=VIEW, headers=bearer(SERVER_TEXT))
+            assert (told.status_code, told.headers["cache-control"]) == (200, "no-store")

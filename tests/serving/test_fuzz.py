@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -140,6 +141,26 @@ def test_every_route_answers_as_described_whatever_it_is_asked_and_by_whom(
     api: schemathesis.BaseSchema, client: TestClient, at: tuple[str, str], mode: GenerationMode
 ) -> None:
     fuzz(api, client, at=at, mode=mode, examples=12)
+
+
+PIECES = ["/v1", "/events", "/items", "/items:bulk", "/a", "/", "/.", "/..", "//", "/readyz", "/V1", "é", ";x", "?x"]
+PIECES += ["%0A", "%0D", "%2F", "%2e%2e", "%00", "%25", "%C2%85", "%E2%80%A8"]
+
+
+@given(
+    method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "PoSt", "TRACE"]),
+    pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=5),
+    prefix=st.sampled_from(["/", "/v1", "/v1/events", "/v1/items/a", "/v1/items:bulk"]),
+)
+@bounded(400)
+def test_no_spelling_of_a_path_leads_around_the_scopes(
+    client: TestClient, method: str, pieces: list[str], prefix: str
+) -> None:
+    headers = SENT["narrow"] | {"content-type": "application/json"}
+    answer = client.request(method, f"http://testserver{prefix}{''.join(pieces)}", headers=headers, content="{}")
+    if answer.status_code not in (403, 404, 414, 415, 431):
+        assert answer.request.url.path in ("/readyz", "/healthz")
+        assert answer.status_code == 200
 
 
 @pytest.mark.slow

@@ -45,6 +45,11 @@ def test_the_proxys_own_errors_become_problem_bodies() -> None:
     lines = corrected(_WRITTEN, folder="/f", addresses=("-", "-")).splitlines()
     assert [line.strip() for line in lines if "errorfile" in line] == [
         *(f"errorfile {status} /f/{status}.http" for status in (400, 408, 500, 501, 502, 503, 504)),
+        *(
+            f"http-response return status {status} errorfile /f/{status}.http "
+            f"if {{ status {status} }} !{{ res.hdr(content-type) -m beg application/problem+json }}"
+            for status in (500, 503)
+        ),
         "http-request return status 503 errorfile /f/503.http",
     ]
 
@@ -60,7 +65,9 @@ def test_headers_that_do_not_come_are_waited_for_ten_seconds() -> None:
 
 def test_everything_else_stays_as_it_was() -> None:
     def others(lines: list[str]) -> list[str]:
-        return [line for line in lines if not {"bind", "errorfile", "http-request"} & set(line.split())]
+        return [
+            line for line in lines if not {"bind", "errorfile", "http-request", "http-response"} & set(line.split())
+        ]
 
     after = corrected(_WRITTEN, folder="/f", addresses=("-", "-")).splitlines()
     assert others(after) == others(_WRITTEN.splitlines())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -99,6 +100,23 @@ def test_a_body_that_does_not_come_is_not_waited_for(server: LiveServer) -> None
     answer = said_to(server, b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
     assert (answer.status_code, answer.headers["content-type"]) == (408, "application/problem+json")
     assert 5 < time.monotonic() - started < 15
+
+
+@pytest.mark.slow
+def test_what_rays_full_queue_drops_is_told_as_a_problem_too(tiny_bundle: Path, tmp_path: Path) -> None:
+    server = LiveServer(tiny_bundle, tmp_path, "app.max_concurrent=1")
+    server.start()
+    try:
+        server.wait_until_ready()
+        slow = b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
+        with ThreadPoolExecutor(12) as threads:
+            answers = list(threads.map(lambda _: said_to(server, slow), range(12)))
+    finally:
+        server.stop()
+    assert {answer.status_code for answer in answers} == {408, 503}
+    kinds = {answer.json()["type"] for answer in answers if answer.status_code == 503}
+    assert "urn:attune:problem:unavailable" in kinds
+    assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
 
 
 def test_a_server_that_others_could_reach_does_not_start_without_keys(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ async def test_what_the_recommender_s_thread_logs_names_the_request_too(
         await asyncio.gather(*(ask(shop, f"r-{number}") for number in range(5)))
     lines = [json.loads(line) for line in caplog.handler.stream.getvalue().splitlines()]
     failed = {line.get("request_id") for line in lines if line["message"].startswith("rung full failed")}
-    assert failed - {None} == {f"r-{number}" for number in range(5)}  # None: a batch that was then tried one by one
+    assert failed - {None} == {f"r-{number}" for number in range(5)}, (
+        "of a batch that failed as a whole nobody is named"
+    )
 
 
 async def test_no_id_is_left_behind(shop: Shopfront) -> None:
