@@ -31,6 +31,8 @@ def _export(config: DictConfig) -> None:
         sys.exit(f"error: {failure}")
     console = Console()
     console.print(f"{done.events:,} new events in {len(done.files)} files: {folder}", highlight=False, soft_wrap=True)
+    if done.erased:
+        console.print(f"{done.erased:,} events of erased shoppers were taken out of the files", highlight=False)
 
 
 async def _exported(config: DictConfig, folder: Path) -> Exported:

@@ -7,11 +7,15 @@ A file is written under another name, flushed to the disk, and renamed in one st
 whatever instruction leaves it whole or not there at all. Should the latest file not fit the store (the store lost
 events in a loss of power, or `VACUUM` renumbered it), nothing is written and the message says what to do.
 
+**Erased shoppers.** Every export first writes who was erased (`erasures.json`, without their ids) beside the files, by
+which training takes them out of its logs, and takes them out of the files of this store: a file keeps its name, even
+where nothing is left in it, and says in its metadata what it was before, so that nobody reads it as new. What was
+erased before it was exported never gets there. So the files of a shopper go with the first export after the erasure.
+
 What an item's id means is not asked here: events of items that no catalogue knows yet are exported like all others.
 """
 
 import fcntl
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +25,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recsys.data.export_erasures import ExportedErasures
 from recsys.errors import StoreError
 from recsys.event import events_table
 from recsys.log.disk import sync
@@ -32,10 +37,12 @@ _PARTIAL = ".partial-"
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The files that were written and how many events are in them."""
+    """The files that were written and how many events are in them; how many events of erased shoppers were taken out
+    of files that were written before."""
 
     files: tuple[Path, ...]
     events: int
+    erased: int = 0
 
 
 async def export(store: OnlineStore, folder: Path, *, rows: int = 100_000) -> Exported:
@@ -45,10 +52,11 @@ async def export(store: OnlineStore, folder: Path, *, rows: int = 100_000) -> Ex
         StoreError: another export is running, the folder cannot be written, or its files are not of this store's past.
     """
     with _writing(folder):
-        first = await store.arrived(after=0, limit=1)
-        if not first:
-            return Exported((), 0)
-        digest = hashlib.sha256(first[0].event.event_id.encode()).hexdigest()[:12]
+        erasures = await store.erasures()
+        erased = ExportedErasures(folder).apply(erasures) if erasures else 0
+        digest = await store.origin()
+        if digest is None:
+            return Exported((), 0, erased)
         mark = await _mark(store, _latest(folder, digest))
         files, events = [], 0
         while arrivals := await store.arrived(after=mark, limit=rows):
@@ -56,26 +64,33 @@ async def export(store: OnlineStore, folder: Path, *, rows: int = 100_000) -> Ex
             mark, events = arrivals[-1].number, events + len(arrivals)
             if len(arrivals) < rows:  # what comes in meanwhile is the next export's
                 break
-        return Exported(tuple(files), events)
+        if (later := await store.erasures()) != erasures:  # what was read before them may have been written since
+            erased += ExportedErasures(folder).apply(later)
+        return Exported(tuple(files), events, erased)
 
 
-def _latest(folder: Path, digest: str) -> tuple[int, Path] | None:
-    """The number of the last event of this store that is in a file, and the file; None for none."""
+def _latest(folder: Path, digest: str) -> tuple[int, int, Path] | None:
+    """The numbers of the last and the first event in the latest file of this store, and the file; None for none."""
     named = [(match, path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return max(((int(match[3]), path) for match, path in named if match[1] == digest), default=None)
+    return max(((int(match[3]), int(match[2]), path) for match, path in named if match[1] == digest), default=None)
 
 
-async def _mark(store: OnlineStore, latest: tuple[int, Path] | None) -> int:
+async def _mark(store: OnlineStore, latest: tuple[int, int, Path] | None) -> int:
     """The number after which events are new; StoreError where the store does not hold what its latest file does."""
     if latest is None:
         return 0
-    number, path = latest
-    found = await store.arrived(after=number - 1, limit=1)
+    number, first, path = latest
     try:
-        told = pq.read_table(path, columns=["event_id"])["event_id"]
+        told = pq.read_table(path, columns=["event_id"])["event_id"].to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path} cannot be read ({error}); move it away and export again") from error
-    if not found or found[0].number != number or found[0].event.event_id != told[-1].as_py():
+    found = [one for one in await store.arrived(after=number - 1, limit=1) if one.number == number]
+    if not found:  # erased, or lost: then numbers went back, or others have them now
+        found = [one for one in await store.arrived(after=first - 1, limit=number - first + 1) if one.number <= number]
+        fits = await store.last_number() >= number and {one.event.event_id for one in found} <= set(told)
+    else:
+        fits = told[-1:] == [found[0].event.event_id]
+    if not fits:
         raise StoreError(
             f"event {number} of the store is not the last one of {path}, so the store lost events or was renumbered "
             f"since; move the files of {path.parent} away and export again: the log takes every event once, by its id"

@@ -4,6 +4,8 @@ The files (`*.parquet` by `EVENT_SCHEMA`, as `recsys-export` writes them) are fu
 file adds only what is in it, an event whose id is known already is counted as a duplicate, and what was in files that
 are gone stays in the log. Whoever loads the same events from the shop's own files, too, sends them with the same ids.
 
+Shoppers whom the service erased (`recsys/data/export_erasures.py`) leave the log, too, with whatever else it has of them.
+
 An event of an item that the source does not describe is in the log like any other; nothing is learnt of the item until
 the source has a row for it, and then all that came in before is.
 """
@@ -19,9 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys.data.chunk import SourceChunk, SourcePart
-from recsys.data.raw_files import digest_of
+from recsys.data.export_erasures import ExportedErasures, part_digest
 from recsys.errors import ConfigError, SourceError
 from recsys.event import EVENT_SCHEMA, QUARANTINE_SCHEMA, EventType
+from recsys.log.manifest import Erased
 from recsys.protocols import Source
 
 _ROWS = 1 << 16
@@ -63,7 +66,7 @@ class WithExports:
     def parts(self) -> Sequence[SourcePart]:
         """The source's parts, then one per file, in the order of their names."""
         files = [
-            SourcePart(name=f"exports/{path.name}", digest=digest_of(path), chunks=partial(_read, path))
+            SourcePart(name=f"exports/{path.name}", digest=part_digest(path), chunks=partial(_read, path))
             for path in exported_files(self.folder)
         ]
         return [*self.base.parts(), *files]
@@ -71,6 +74,10 @@ class WithExports:
     def items(self) -> pa.Table:
         """What the source says of items; files of events say nothing."""
         return self.base.items()
+
+    def erased(self) -> Sequence[Erased]:
+        """Who was erased from the service that exported the files."""
+        return ExportedErasures(self.folder).read()
 
 
 def exported_files(folder: Path) -> list[Path]:
@@ -84,7 +91,7 @@ def with_exports(source: Source, folder: str | Path | None) -> Source:
     Raises:
         ConfigError: the source has an order but no times.
     """
-    if folder is None or not exported_files(Path(folder)):
+    if folder is None or not (exported_files(Path(folder)) or ExportedErasures(Path(folder)).read()):
         return source
     if source.order_only:
         raise ConfigError(f"exports={folder}: data {source.name!r} has an order but no times; use exports=null")

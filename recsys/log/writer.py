@@ -24,6 +24,7 @@ from recsys.log.disk import locked
 from recsys.log.engine import Engine, LocalEngine
 from recsys.log.erase import sweep
 from recsys.log.erasures import Erasures
+from recsys.log.honour import KnowsErased, honour
 from recsys.log.manifest import MANIFEST, Erased, commit, read_manifest
 from recsys.log.plan import Plan
 from recsys.log.summary import LogSummary
@@ -61,7 +62,8 @@ def write_log(
     Parts that the log holds are not read again. If there are only further parts, they are added, and only the files of
     the dates that they touch are written anew. Parts that are gone are kept: raw files may be archived. If a part or
     the source's settings changed, the log is written from scratch. A log that is up to date is left as it is. What was
-    erased stays erased, here and in logs of the same source that are written beside this one.
+    erased stays erased, here and in logs of the same source that are written beside this one; whom the source says that
+    it erased (`recsys/log/honour.py`) is taken out.
 
     Args:
         source: where the events come from.
@@ -76,6 +78,16 @@ def write_log(
             the log holds parts that the source does not have any more.
         ConfigError: the folder cannot be written, or another process is writing it, or it holds what is no log.
     """
+    workers, now = engine or LocalEngine(), clock or SystemClock()
+    summary = _up_to_date(source, folder, engine=workers, tell=tell, clock=now, rebuild=rebuild)
+    if isinstance(source, KnowsErased) and honour(source.erased(), folder, engine=workers, clock=now, tell=tell):
+        return read_manifest(folder).summary
+    return summary
+
+
+def _up_to_date(
+    source: Source, folder: Path, *, engine: Engine, tell: Callable[[str], None], clock: Clock, rebuild: bool
+) -> LogSummary:
     parts = source.parts()
     plan = Plan.of(source, parts, folder, rebuild=rebuild)
     if plan.kept:
@@ -95,7 +107,7 @@ def write_log(
         if plan.reason:
             tell(f"{folder.name} is written from scratch: {plan.reason}")
         try:
-            _write(source, plan, folder, engine=engine or LocalEngine(), clock=clock or SystemClock(), tell=tell)
+            _write(source, plan, folder, engine=engine, clock=clock, tell=tell)
         except BaseException:
             roll_back(folder)
             raise

@@ -10,10 +10,12 @@ from typing import TypeVar
 
 from recsys.errors import StoreError
 from recsys.event import Event
-from serving.store import items, notes, schema
+from recsys.log.erase import Named
+from recsys.log.erasures import Erasures
+from serving.store import erasing, items, notes, schema
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Note
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note
 
 Found = TypeVar("Found")
 
@@ -48,6 +50,26 @@ class MemoryStore:
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:
         """The next events after a number."""
         return self._done(lambda connection: schema.arrived(connection, after=after, limit=limit))
+
+    async def last_number(self) -> int:
+        """The highest number ever given to an event."""
+        return self._done(erasing.last_number)
+
+    async def origin(self) -> str | None:
+        """What tells this store from others."""
+        return self._done(erasing.origin_of)
+
+    async def forget(self, shopper: Named, *, at: int) -> Forgotten:
+        """Erase a shopper; there is no file that could hold them still."""
+        return self._done(lambda connection: erasing.forget(connection, shopper, at=at))[0]
+
+    async def erasures(self) -> Erasures:
+        """Everybody who was ever erased."""
+        return self._done(erasing.erasures)
+
+    async def held(self, shopper: Named, *, after: int, limit: int) -> Held:
+        """What is known of a shopper."""
+        return self._done(lambda connection: schema.held(connection, shopper, after=after, limit=limit))
 
     async def record_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Keep slates."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from recsys.event import Event
+from recsys.log.erase import Named
+from recsys.log.erasures import Erasures, Kind
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
 
 
@@ -55,6 +57,51 @@ class Note:
     told_at: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """The receipt of an erasure: what went from where. It names nobody.
+
+    Attributes:
+        digest: the HMAC of the id that was asked for, by which the store knows it again.
+        kind: "user" or "anonymous".
+        at: when, microseconds UTC.
+        visitors: how many visitors were erased with the user.
+        events: events that were removed, with what histories and de-duplication knew of them.
+        events_blanked: events of others that lost an erased visitor's id.
+        links: changes of who a visitor was.
+        exposures: slates that were removed.
+        exposures_blanked: slates of others that lost an erased visitor's id.
+    """
+
+    digest: str
+    kind: Kind
+    at: int
+    visitors: int
+    events: int
+    events_blanked: int
+    links: int
+    exposures: int
+    exposures_blanked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A page of what a store holds of a shopper: events by number, slates and the changes of who their visitors were.
+
+    Attributes:
+        visitors: the visitors that any event, link or slate names together with the user; the visitor who was asked
+            about is among them.
+        events: those that an erasure would remove or blank, in the order of arrival.
+        exposures: likewise, by instant; with the first page only.
+        links: visitor, instant and user (None: nobody) of each change; with the first page only.
+    """
+
+    visitors: tuple[str, ...]
+    events: tuple[Arrival, ...]
+    exposures: tuple[Exposure, ...] = ()
+    links: tuple[tuple[str, int, str | None], ...] = ()
+
+
 class OnlineStore(Protocol):
     """Keeps events and exposures; every failure is a StoreError that names the place and the remedy."""
 
@@ -63,7 +110,8 @@ class OnlineStore(Protocol):
         ...
 
     async def append(self, events: Sequence[Event]) -> list[bool]:
-        """True for each event that is new, False for a known event id; returns only once all of it is durable.
+        """True for each event that is new, False for a known event id and for a late event of an erased shopper, which
+        is not kept (`serving/store/erasure.py`); returns only once all of it is durable.
 
         An event with both a user id and an anonymous id links the two from its instant on; an unlink ends that.
         """
@@ -85,8 +133,31 @@ class OnlineStore(Protocol):
         """The next `limit` events after a number, in the order in which they became durable.
 
         Numbers only grow, and none is given later to an event that became durable earlier: whoever has read up to a
-        number has everything up to it.
+        number has everything up to it. Numbers of erased events are passed over and not given again.
         """
+        ...
+
+    async def last_number(self) -> int:
+        """The highest number ever given to an event; 0 before the first."""
+        ...
+
+    async def origin(self) -> str | None:
+        """Twelve hexadecimal digits that tell this store from others: the beginning of the SHA-256 of the id of the
+        first event that ever arrived, kept when that is erased; None before it."""
+        ...
+
+    async def forget(self, shopper: Named, *, at: int) -> Forgotten:
+        """Erase a shopper at instant `at`, by the rules of `serving/store/erasure.py`. On return no file and no key of
+        the store holds their ids. A repeat gives the first receipt; after a failure it goes on.
+        """
+        ...
+
+    async def erasures(self) -> Erasures:
+        """Everybody who was ever erased, without their ids."""
+        ...
+
+    async def held(self, shopper: Named, *, after: int, limit: int) -> Held:
+        """What is known of a shopper: the next `limit` events after a number and, after 0, everything else."""
         ...
 
     async def record_exposures(self, exposures: Sequence[Exposure]) -> None:

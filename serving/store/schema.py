@@ -8,15 +8,17 @@ from typing import Any
 
 from recsys.errors import StoreError
 from recsys.event import ACTS, Event, EventType
-from serving.store import identity, items, notes
+from recsys.log.erase import Named
+from serving.store import erasing, identity, items, notes
 from serving.store.draft import Draft
-from serving.store.protocol import Arrival, ExposedItem, Exposure
+from serving.store.erasure import left_of, unnamed
+from serving.store.protocol import Arrival, ExposedItem, Exposure, Held
 
-VERSION = 3
+VERSION = 4
 
 _EVENTS = """
 CREATE TABLE events (
-    event_id TEXT PRIMARY KEY, type TEXT NOT NULL, occurred_at INTEGER NOT NULL,
+    number INTEGER PRIMARY KEY, event_id TEXT UNIQUE, type TEXT NOT NULL, occurred_at INTEGER NOT NULL,
     user_id TEXT, anonymous_id TEXT, session_id TEXT, channel TEXT, device TEXT, store TEXT, item_id TEXT,
     quantity REAL NOT NULL, price REAL, list_price REAL, currency TEXT, query TEXT, placement TEXT,
     recommendation_id TEXT, position INTEGER, consent TEXT, filters TEXT, rating REAL, offer_id TEXT
@@ -24,9 +26,11 @@ CREATE TABLE events (
 CREATE INDEX events_by_user ON events (user_id, occurred_at, event_id) WHERE user_id IS NOT NULL;
 CREATE INDEX events_by_anonymous ON events (anonymous_id, occurred_at, event_id) WHERE anonymous_id IS NOT NULL;
 """
-_LINKS = """
+_OF_BOTH = """
 CREATE INDEX events_of_both ON events (anonymous_id, occurred_at)
     WHERE anonymous_id IS NOT NULL AND user_id IS NOT NULL;
+"""
+_LINKS = """
 CREATE TABLE links (
     anonymous_id TEXT NOT NULL, number INTEGER NOT NULL, linked_at INTEGER NOT NULL, user_id TEXT,
     PRIMARY KEY (anonymous_id, number)
@@ -41,6 +45,10 @@ CREATE TABLE exposures (
 );
 CREATE INDEX exposures_by_time ON exposures (at);
 """
+_EXPOSURES_OF = """
+CREATE INDEX exposures_by_user ON exposures (user_id, at) WHERE user_id IS NOT NULL;
+CREATE INDEX exposures_by_visitor ON exposures (anonymous_id, at) WHERE anonymous_id IS NOT NULL;
+"""
 _FROM_1 = """
 ALTER TABLE events ADD COLUMN filters TEXT;
 ALTER TABLE events ADD COLUMN rating REAL;
@@ -52,6 +60,10 @@ SELECT user_id FROM links_1 WHERE anonymous_id = ? AND NOT EXISTS (
     SELECT 1 FROM events WHERE events.anonymous_id = links_1.anonymous_id AND events.user_id = links_1.user_id
 ) ORDER BY user_id
 """
+
+_DROP_INDEXES = "; ".join(
+    f"DROP INDEX IF EXISTS {name}" for name in ("events_by_user", "events_by_anonymous", "events_of_both")
+)
 
 _COLUMNS = (
     "event_id, type, occurred_at, user_id, anonymous_id, session_id, channel, device, store, item_id, quantity, price, "
@@ -69,7 +81,10 @@ _LATEST = (
 )
 _OF_USER = _LATEST.format("user_id = ?")
 _OF_VISITOR = _LATEST.format("anonymous_id = ? AND user_id IS NULL")
-_ARRIVED = f"SELECT {_COLUMNS}, rowid FROM events WHERE rowid > ? ORDER BY rowid LIMIT ?"
+_ARRIVED = f"SELECT {_COLUMNS}, number FROM events WHERE number > ? AND event_id IS NOT NULL ORDER BY number LIMIT ?"
+_THEIRS = "(user_id = ? OR (user_id IS NULL AND anonymous_id IN (SELECT value FROM json_each(?))))"
+_ARRIVED_OF = f"SELECT {_COLUMNS}, number FROM events WHERE number > ? AND {_THEIRS} ORDER BY number LIMIT ?"
+_EXPOSED_TO = f"SELECT recommendation_id FROM exposures WHERE {_THEIRS} ORDER BY at, recommendation_id"
 _TYPES = {str(event_type): event_type for event_type in EventType}
 
 
@@ -93,12 +108,13 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    _run(connection, _EVENTS + _LINKS + _EXPOSURES + items.TABLES + notes.TABLES)
+    _run(connection, _EVENTS + _OF_BOTH + _LINKS + _EXPOSURES + _EXPOSURES_OF + items.TABLES + notes.TABLES)
+    _run(connection, erasing.TABLES)
 
 
 def _from_1(connection: sqlite3.Connection) -> None:
     """Version 1 knew who was linked but not since when, and no filters, ratings and offers."""
-    _run(connection, _FROM_1 + _LINKS)
+    _run(connection, _FROM_1 + _OF_BOTH + _LINKS)
     for (visitor,) in connection.execute("SELECT DISTINCT anonymous_id FROM links_1").fetchall():
         without = [row[0] for row in connection.execute(_LINKED_WITHOUT_EVENT, (visitor,))]
         identity.tell_again(connection, visitor, before=without)
@@ -109,9 +125,18 @@ def _from_1(connection: sqlite3.Connection) -> None:
 def _from_2(connection: sqlite3.Connection) -> None:
     """Version 2 knew nothing of items, and kept no notes."""
     _run(connection, items.TABLES + notes.TABLES)
+    _from_3(connection)
 
 
-_STEPS = {0: _create, 1: _from_1, 2: _from_2}
+def _from_3(connection: sqlite3.Connection) -> None:
+    """Version 3 numbered events by the row, which VACUUM may change, and could not tell whose slates are."""
+    _run(connection, f"ALTER TABLE events RENAME TO events_3; {_DROP_INDEXES}")
+    _run(connection, _EVENTS)
+    connection.execute(f"INSERT INTO events (number, {_COLUMNS}) SELECT rowid, {_COLUMNS} FROM events_3 ORDER BY rowid")
+    _run(connection, f"DROP TABLE events_3; {_OF_BOTH} {_EXPOSURES_OF} {erasing.TABLES}")
+
+
+_STEPS = {0: _create, 1: _from_1, 2: _from_2, 3: _from_3}
 """How a file of each older version becomes one of this; 0 is an empty file."""
 
 
@@ -121,9 +146,11 @@ def _run(connection: sqlite3.Connection, statements: str) -> None:
 
 
 def insert(connection: sqlite3.Connection, events: Sequence[Event]) -> list[bool]:
-    """Insert inside the running transaction; True where the event id was new."""
-    accepted = [connection.execute(_INSERT, _row(event)).rowcount == 1 for event in events]
-    identity.told(connection, (event for event, is_new in zip(events, accepted, strict=True) if is_new))
+    """Insert inside the running transaction; True where the event id was new and its shopper is not erased."""
+    is_erased = erasing.known(connection)
+    kept = events if is_erased is None else [left_of(event, is_erased) for event in events]
+    accepted = [event is not None and connection.execute(_INSERT, _row(event)).rowcount == 1 for event in kept]
+    identity.told(connection, (event for event, new in zip(kept, accepted, strict=True) if event is not None and new))
     return accepted
 
 
@@ -191,6 +218,9 @@ def arrived(connection: sqlite3.Connection, *, after: int, limit: int) -> list[A
 
 def expose(connection: sqlite3.Connection, exposures: Sequence[Exposure]) -> None:
     """Insert slates inside the running transaction; one that is known already stays as it was."""
+    is_erased = erasing.known(connection)
+    if is_erased is not None:
+        exposures = [unnamed(exposure, is_erased) for exposure in exposures]
     connection.executemany(
         _EXPOSE,
         [
@@ -236,6 +266,20 @@ def exposed(connection: sqlite3.Connection, recommendation_id: str) -> Exposure 
         degraded=row[12],
         items=tuple(ExposedItem(**item) for item in json.loads(row[13])),
     )
+
+
+def held(connection: sqlite3.Connection, shopper: Named, *, after: int, limit: int) -> Held:
+    """What there is of a shopper: a page of events and, with the first one, everything else."""
+    visitors = tuple(sorted(erasing.visitors_of(connection, shopper)))
+    user = shopper.id if shopper.kind == "user" else None
+    theirs = (user, json.dumps(visitors))
+    rows = connection.execute(_ARRIVED_OF, (after, *theirs, limit))
+    events = tuple(Arrival(int(row[-1]), _event(row[:-1])) for row in rows)
+    if after > 0:
+        return Held(visitors, events)
+    slates = [exposed(connection, row[0]) for row in connection.execute(_EXPOSED_TO, theirs).fetchall()]
+    links = tuple(erasing.links_of(connection, user, visitors))
+    return Held(visitors, events, tuple(slate for slate in slates if slate is not None), links)
 
 
 def _moment_then_id(row: tuple[Any, ...]) -> tuple[int, str]:

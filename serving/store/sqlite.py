@@ -15,11 +15,14 @@ from typing import Literal
 
 from recsys.errors import StoreError
 from recsys.event import Event
+from recsys.log.erase import Named
+from recsys.log.erasures import Erasures
 from serving.batching import Batching
-from serving.store import items, notes, schema
+from serving.store import erasing, items, notes, schema
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Note
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note
+from serving.store.sqlite_scrub import scrub
 
 BUSY_TIMEOUT_S = 5.0
 _SYNCHRONOUS = {"process": "NORMAL", "fsync": "FULL"}
@@ -91,11 +94,54 @@ class SqliteStore:
         return found
 
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:
-        """The next events after a number. SQLite has one writer at a time and gives it the next row number, so numbers
-        follow the order of commits; `VACUUM` may change them where rows were deleted."""
+        """The next events after a number. SQLite has one writer at a time and gives it the next number, so numbers
+        follow the order of commits."""
         found: list[Arrival] = []
         await self._open.read(lambda connection: found.extend(schema.arrived(connection, after=after, limit=limit)))
         return found
+
+    async def last_number(self) -> int:
+        """The highest number ever given to an event."""
+        found: list[int] = []
+        await self._open.read(lambda connection: found.append(erasing.last_number(connection)))
+        return found[0]
+
+    async def origin(self) -> str | None:
+        """What tells this store from others."""
+        found: list[str | None] = []
+        await self._open.read(lambda connection: found.append(erasing.origin_of(connection)))
+        return found[0]
+
+    async def forget(self, shopper: Named, *, at: int) -> Forgotten:
+        """Erase a shopper, then see to it that no page of the file or its log holds them (`sqlite_scrub.py`)."""
+        found: list[tuple[Forgotten, frozenset[str], bool]] = []
+
+        def work(connection: sqlite3.Connection) -> None:
+            found[:] = [erasing.forget(connection, shopper, at=at)]
+
+        await self._open.write(work)
+        [(receipt, ids, is_clean)] = found
+        if not is_clean:
+            try:
+                await asyncio.to_thread(scrub, self.path, ids, wait_s=BUSY_TIMEOUT_S)
+            except (OSError, sqlite3.Error) as failure:
+                raise self._explained(failure) from failure
+            await self._open.write(lambda connection: erasing.cleaned(connection, receipt.digest))
+        return receipt
+
+    async def erasures(self) -> Erasures:
+        """Everybody who was ever erased."""
+        found: list[Erasures] = []
+        await self._open.read(lambda connection: found.append(erasing.erasures(connection)))
+        return found[0]
+
+    async def held(self, shopper: Named, *, after: int, limit: int) -> Held:
+        """What is known of a shopper."""
+        found: list[Held] = []
+        await self._open.read(
+            lambda connection: found.append(schema.held(connection, shopper, after=after, limit=limit))
+        )
+        return found[0]
 
     async def record_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Keep slates; durable on return."""
@@ -181,6 +227,7 @@ class SqliteStore:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten; little ever is
         if self._max_pages is not None:
             connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
         return connection

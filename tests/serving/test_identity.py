@@ -209,7 +209,7 @@ async def test_a_file_of_version_1_is_brought_up_to_date_and_nothing_is_lost(tmp
         assert exposure.user_id == "ann"
         await store.close()
     tables = sqlite3.connect(tmp_path / "events.db").execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    assert sorted(name for (name,) in tables) == ["events", "exposures", "items", "links", "notes"]
+    assert sorted(name for (name,) in tables) == ["erased", "events", "exposures", "items", "links", "notes"]
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:

@@ -82,7 +82,10 @@ async def test_a_store_of_before_learns_of_items_and_keeps_its_events(tmp_path: 
     await store.open()
     await store.close()
     connection = sqlite3.connect(tmp_path / "events.db")
-    connection.executescript("DROP TABLE items; DROP TABLE notes; PRAGMA user_version = 2;")
+    connection.executescript(
+        "DROP TABLE items; DROP TABLE notes; DROP TABLE erased; DROP INDEX exposures_by_user; "
+        "DROP INDEX exposures_by_visitor; PRAGMA user_version = 2;"
+    )
     connection.close()
     again = SqliteStore(tmp_path / "events.db")
     await again.open()
