@@ -30,6 +30,7 @@ class Stubborn(NoRanker):
     """Thinks that everything is wanted alike."""
 
     ready = True
+    depth = 200
 
     def chances(self, state: ShopperState, item: np.ndarray, gathered: Mapping[str, Candidates]) -> np.ndarray:
         return np.full(len(item), 0.1, np.float32)

@@ -8,11 +8,12 @@ from recsys.catalogue import Catalogue
 from recsys.clock import DAY
 from recsys.log.reader import EventLog
 from recsys.log.writer import write_log
-from recsys.sequence.blocks import ADOPTION, HISTORY
+from recsys.sequence.blocks import ADOPTION
 from recsys.sequence.coding import Coding
 from recsys.sequence.gather import gather
 from recsys.sequence.histories import Histories
 from recsys.sequence.survey import Survey
+from recsys.state import HISTORY_COLUMNS
 from tests.made_up_shop import MadeUpShop
 from tests.recsys.log.by_hand import Part, Row, Shop, sale
 from training.engine.ray import RayEngine
@@ -48,7 +49,7 @@ def test_ray_data_gathers_the_histories_that_threads_gather(tmp_path: Path) -> N
 
 
 def same(one: Histories, other: Histories) -> bool:
-    columns = [(getattr(one.events, name), getattr(other.events, name)) for name in HISTORY]
+    columns = [(getattr(one.events, name), getattr(other.events, name)) for name in HISTORY_COLUMNS]
     columns += [(getattr(one.adoption, name), getattr(other.adoption, name)) for name in ADOPTION]
     columns += [(one.start, other.start), (one.asked_from, other.asked_from)]
     return one.shopper.equals(other.shopper) and all(a.tobytes() == b.tobytes() for a, b in columns)
