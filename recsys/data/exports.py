@@ -4,7 +4,8 @@ The files (`*.parquet` by `EVENT_SCHEMA`, as `recsys-export` writes them) are fu
 file adds only what is in it, an event whose id is known already is counted as a duplicate, and what was in files that
 are gone stays in the log. Whoever loads the same events from the shop's own files, too, sends them with the same ids.
 
-Shoppers whom the service erased (`recsys/data/export_erasures.py`) leave the log, too, with whatever else it has of them.
+Shoppers whom the service erased (`recsys/data/export_erasures.py`) leave the log, too, with whatever else it has of
+them.
 
 An event of an item that the source does not describe is in the log like any other; nothing is learnt of the item until
 the source has a row for it, and then all that came in before is.
