@@ -16,7 +16,7 @@ from recsys.feature.spec import FeatureSpec
 from recsys.intent.intent import Intent, intents
 from recsys.intent.module import IntentModule
 from recsys.model.encoder import SequenceEncoder
-from recsys.model.reading import Reader
+from recsys.model.reading import Reader, Reads
 from recsys.protocols import Encoder, Index, Policy, Ranker
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.assortment import Assortment
@@ -41,7 +41,7 @@ class Recommender:
         ranker: orders what was retrieved for known shoppers; where there is none the blend's weights do.
         heads: what tells a shopper's intent, on the encoder's trunk; None where nothing was trained to.
         offer: what is on offer now and may change meanwhile; None for the catalogue as it was trained on, all of it.
-        reader: remembers the shoppers it encoded; None where every question is read as a whole.
+        reader: encodes shoppers, remembers them or asks elsewhere; None where every question is read as a whole, here.
     """
 
     catalogue: Catalogue
@@ -56,7 +56,7 @@ class Recommender:
     facts: Mapping[str, Any] = field(default_factory=dict)
     heads: IntentModule | None = None
     offer: Assortment | None = None
-    reader: Reader | None = None
+    reader: Reads | None = None
 
     @classmethod
     def load(cls, bundle: Path | str, *, threads: int | None = None) -> "Recommender":

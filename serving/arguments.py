@@ -21,10 +21,9 @@ class ServeArgs(BaseModel):
         default=2_000, ge=10, description="How long an answer may take where the request has no X-Deadline-Ms."
     )
     store_timeout_ms: int = Field(default=500, ge=1, description="How long a shopper's history is waited for.")
-    remembered_tokens: int = Field(
-        default=100_000,
-        ge=0,
-        description="Of how many events the encoder keeps what it made of them, so that it reads only what is new.",
+    encoding: dict[str, JsonValue] = Field(
+        default={"_target_": "serving.encoding.inside.Inside"},
+        description="An Encoding: `_target_` and its settings; where the encoder runs.",
     )
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")

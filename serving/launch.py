@@ -41,6 +41,8 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
     if config.app.log_format not in FORMATS:
         raise ConfigError(f"app.log_format={config.app.log_format} is not known; choose one of {', '.join(FORMATS)}")
     store, release, security = _plain(config.store), instantiate(config.release), _plain(config.security)
+    encoding = _plain(config.encoding)
+    instantiate(encoding).check()
     server: Server = instantiate(config.server)
     asyncio.run(admission.check(instantiate(security), instantiate(store), host=server.host))
     bundle = asyncio.run(_wanted(release, instantiate(store)))
@@ -52,6 +54,7 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
         folder=Path.cwd(),
         loopback=True,
         security=security,
+        encoding=encoding,
         private=is_loopback(server.host),
         follow=release.moves,
         **_plain(config.app),

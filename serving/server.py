@@ -174,6 +174,8 @@ class Server:
             "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(processes.free_port()),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(self._drain_s),
             "RAY_SERVE_LOG_TO_STDERR": "0",
+            # Ray's workers are nice to everybody else on the machine, by 15; ours have shoppers waiting.
+            "RAY_worker_niceness": os.environ.get("RAY_worker_niceness", "0"),  # noqa: SIM112 - as Ray spells it
             "PYTHONPATH": os.pathsep.join(_import_path()),
         }
         return settings | (self._haproxy_settings(folder) if self._haproxy_possible() else {})

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,18 @@ from recsys.model.encoder import SequenceEncoder
 from recsys.sequence.batch import SequenceBatch, TokenTensors, collate
 from recsys.sequence.question import question_stream, shown_rows
 from recsys.state import HISTORY_COLUMNS, History, ShopperState
+
+
+class Reads(Protocol):
+    """Who makes query vectors of shoppers."""
+
+    def encode(self, states: Sequence[ShopperState]) -> np.ndarray:
+        """Query vectors [B, D] float32 of shoppers [B], each at its own instant."""
+        ...
+
+    def forget(self, shopper: str) -> None:
+        """Keep nothing of a shopper, named as in `ShopperState.shopper`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
