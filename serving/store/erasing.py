@@ -161,4 +161,6 @@ def links_of(connection: sqlite3.Connection, user: str | None, visitors: Sequenc
 
 def _receipt(connection: sqlite3.Connection, digest: str) -> tuple[Forgotten, bool] | None:
     row = connection.execute("SELECT receipt, is_clean FROM erased WHERE digest = ?", (digest,)).fetchone()
-    return None if row is None or row[0] is None else (Forgotten(**json.loads(row[0])), bool(row[1]))
+    if row is None or row[0] is None:
+        return None
+    return Forgotten(**{**json.loads(row[0]), "remains": ()}), bool(row[1])

@@ -71,6 +71,7 @@ class Forgotten:
         links: changes of who a visitor was.
         exposures: slates that were removed.
         exposures_blanked: slates of others that lost an erased visitor's id.
+        remains: places of the store that may hold the ids still because it could not get at them, each with the reason.
     """
 
     digest: str
@@ -82,6 +83,7 @@ class Forgotten:
     links: int
     exposures: int
     exposures_blanked: int
+    remains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
