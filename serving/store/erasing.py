@@ -12,7 +12,7 @@ from recsys.log.erasures import Erasures, Kind, digest_of
 from recsys.log.manifest import Erased
 from serving.store import notes
 from serving.store.erasure import IsErased, Sought
-from serving.store.protocol import Forgotten, Note
+from serving.store.protocol import Forgotten, Note, Place
 
 TABLES = """
 CREATE TABLE erased (
@@ -97,6 +97,15 @@ def visitors_of(connection: sqlite3.Connection, shopper: Named) -> frozenset[str
     if shopper.kind != "user":
         return frozenset({shopper.id})
     return frozenset(row[0] for row in connection.execute(_VISITORS, {"user": shopper.id}))
+
+
+def places(forgotten: Forgotten) -> tuple[Place, ...]:
+    """Where the tables had something of an erased shopper."""
+    return (
+        Place("table events", forgotten.events, forgotten.events_blanked),
+        Place("table links", forgotten.links),
+        Place("table exposures", forgotten.exposures, forgotten.exposures_blanked),
+    )
 
 
 def known(connection: sqlite3.Connection) -> IsErased | None:

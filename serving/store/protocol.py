@@ -87,6 +87,16 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a store, by the store's own name, from which an erasure took `removed` records and in which `blanked`
+    records of others lost a visitor's id; None where records are not counted."""
+
+    name: str
+    removed: int | None = None
+    blanked: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """A page of what a store holds of a shopper: events by number, slates and the changes of who their visitors were.
 
@@ -152,6 +162,10 @@ class OnlineStore(Protocol):
         """Erase a shopper at instant `at`, by the rules of `serving/store/erasure.py`. On return no file and no key of
         the store holds their ids. A repeat gives the first receipt; after a failure it goes on.
         """
+        ...
+
+    def places(self, forgotten: Forgotten) -> Sequence[Place]:
+        """Everywhere that the store had something of an erased shopper, and what went from there."""
         ...
 
     async def erasures(self) -> Erasures:

@@ -40,10 +40,10 @@ from recsys.errors import ConfigError, StoreError
 from recsys.event import Event
 from recsys.log.erase import Named
 from recsys.log.erasures import Erasures
-from serving.store import redis_items, redis_search
+from serving.store import redis_erasing, redis_items, redis_search
 from serving.store.erasure import left_of, unnamed
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note, Place
 from serving.store.redis_erased import Sieve
 from serving.store.redis_erasing import Erasing
 from serving.store.redis_line import Line
@@ -188,6 +188,10 @@ class RedisStore:
     async def forget(self, shopper: Named, *, at: int) -> Forgotten:
         """Erase a shopper, then have the server write its files anew (`redis_erasing.py`, `redis_files.py`)."""
         return await Erasing(self._write, self._prefix).forget(shopper, at=at)
+
+    def places(self, forgotten: Forgotten) -> tuple[Place, ...]:
+        """The keys, and the server's files but for those that the receipt names."""
+        return redis_erasing.places(forgotten)
 
     @explained
     async def erasures(self) -> Erasures:

@@ -23,7 +23,7 @@ from recsys.log.erasures import Erasures, Kind, digest_of, entry_of
 from recsys.log.manifest import Erased
 from serving.store import redis_files, redis_search
 from serving.store.erasure import Sought, left_of
-from serving.store.protocol import Exposure, Forgotten
+from serving.store.protocol import Exposure, Forgotten, Place
 from serving.store.redis_row import encode, events_of, exposure_text, row_of
 from serving.store.redis_script import (
     ERASE_COPY,
@@ -215,6 +215,18 @@ class Erasing:
         while True:
             await asyncio.sleep(_LOCK_MS / 5_000)
             await ERASE_UNLOCK.run(self.ask, self.prefix, token, _LOCK_MS)
+
+
+def places(forgotten: Forgotten) -> tuple[Place, ...]:
+    """Where the keys, and the files that could be written anew, had something of an erased shopper."""
+    files = () if forgotten.remains else (Place("append-only file"), Place("dump"))
+    return (
+        Place("keys arrived, first, ids", forgotten.events, forgotten.events_blanked),
+        Place("keys user:ID, visitor:ID"),
+        Place("keys told:ID, changes:ID, visitors:ID", forgotten.links),
+        Place("keys exposure:ID", forgotten.exposures, forgotten.exposures_blanked),
+        *files,
+    )
 
 
 @dataclass(frozen=True, slots=True)
