@@ -1,6 +1,6 @@
 """The answer, in process: shopper states in, slates out. Serving, evaluation and notebooks all use this one path."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,11 @@ class Recommender:
         if not isinstance(self.encoder, SequenceEncoder) or not Reader.can_read(self.encoder, self.features):
             return self
         return replace(self, reader=Reader(self.encoder, self.features, most_tokens=most_tokens))
+
+    def forget(self, whose: Callable[[str], bool]) -> None:
+        """Let go of what is remembered of the shoppers for whose name (`ShopperState.shopper`) this holds."""
+        if self.reader is not None:
+            self.reader.forget(whose)
 
     @property
     def coding(self) -> Coding:

@@ -30,6 +30,8 @@ _RESAID = (
 )
 """Ray Serve itself answers, before the application, when its queue is full or a replica fails: as plain text."""
 _REPLACED = re.compile(r"\s*(errorfile \d{3}|timeout http-request|http-response return status \d{3} errorfile) ")
+_LOGGED = '"%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %HM"'
+"""As `option httplog`, without the path: a path may hold the id of a shopper."""
 _NOBODY_THERE = re.compile(r"^(\s*http-request return status) 404 content-type text/plain .*$")
 
 
@@ -57,6 +59,8 @@ def corrected(config: str, *, folder: str, addresses: tuple[str, str]) -> str:
         if section is not None and line.strip().startswith("bind "):
             address = addresses[section]
             line = f"    bind {f'unix@{folder}/{section}' if address == '-' else address}"
+        if line.strip() == "option httplog":
+            line = f"    log-format {_LOGGED}"
         lines.append(_NOBODY_THERE.sub(rf"\1 503 errorfile {folder}/503.http", line))
         if line.strip() == "defaults":
             lines.append(f"    timeout http-request {_HEADERS_WITHIN}")

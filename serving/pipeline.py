@@ -18,6 +18,7 @@ from recsys.catalogue import Item
 from recsys.clock import SECOND, Clock
 from recsys.errors import OverloadError, RecsysError
 from recsys.event import Event, EventType
+from recsys.log.erasures import Kind
 from recsys.retrieval.assortment import Assortment
 from recsys.retrieval.filter.expression import Filter
 from recsys.sequence.question import remembered
@@ -246,14 +247,21 @@ def _state(
     exclude = frozenset(offer.index_of(item_id) for item_id in question.exclude)
     seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
     hidden = exclude | seen | _in_hand(events, offer)
-    return ShopperState(history, context, hidden, question.wanted, shopper=_shopper(question))
+    return ShopperState(history, context, hidden, question.wanted, shopper=name_of(question))
 
 
-def _shopper(question: Question) -> str | None:
+def name_of(question: Question) -> str | None:
     """One name for whoever asks; None for somebody unknown."""
     if question.user_id is None and question.anonymous_id is None:
         return None
     return f"{len(question.user_id or '')}:{question.user_id}:{question.anonymous_id}"
+
+
+def ids_in(shopper: str) -> list[tuple[Kind, str]]:
+    """The user and the visitor that such a name stands for."""
+    size, _, rest = shopper.partition(":")
+    user = rest[: int(size)]
+    return [("user", user), ("anonymous", rest[len(user or str(None)) + 1 :])]
 
 
 def _in_hand(events: Sequence[Event], offer: Assortment) -> frozenset[int]:

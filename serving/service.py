@@ -17,8 +17,9 @@ from serving.api.health import Readiness
 from serving.events import Listening
 from serving.exposure import ExposureLog
 from serving.following import Following
+from serving.forgetting import Forgetting
 from serving.items import Stocking
-from serving.pipeline import Answering
+from serving.pipeline import Answering, ids_in
 from serving.recommends import Recommends, offer_of
 from serving.store.protocol import OnlineStore
 from serving.watching.lookout import Lookout
@@ -85,6 +86,9 @@ class Service:
         offer = offer_of(recommender)
         self.listening = Listening(store, offer, clock, meter=meter)
         self.stocking = Stocking(store, recommender.catalogue, offer, clock=clock, meter=meter)
+        self.forgetting = Forgetting(
+            store, clock=clock, recommenders=self._in_memory, ids_in=ids_in, every_s=follow_every_s / 2
+        )
         self.answering = Answering(
             recommender,
             store,
@@ -106,6 +110,7 @@ class Service:
         await self._store.open()
         await self.stocking.open()
         await self.answering.warm_up()
+        await self.forgetting.open()
         if self._load is not None:
             await self.following.open()
         self.lookout.open(self._about)
@@ -114,6 +119,7 @@ class Service:
     async def close(self) -> None:
         """Finish the answers on their way, write the exposures, close the store."""
         await self.following.close()
+        await self.forgetting.close()
         await self.answering.close()
         await self.stocking.close()
         await self._exposures.close()
@@ -157,6 +163,11 @@ class Service:
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def _in_memory(self) -> list[Released]:
+        """The recommender that answers, and the one before."""
+        loaded = (self._running, self._previous)
+        return [one.recommender for one in loaded if one is not None]
 
     def _began_to_answer(self) -> None:
         running = self._running.recommender

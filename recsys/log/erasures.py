@@ -124,7 +124,7 @@ def entry_of(key: str, kind: Kind, text: str) -> Erased:
 
 def digest_of(key: str, kind: Kind, text: str) -> str:
     """The HMAC of an id, in hexadecimal."""
-    return hmac.new(bytes.fromhex(key), f"{kind}:{text}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(bytes.fromhex(key), f"{kind}:{text}".encode(), "sha256").hex()
 
 
 def _by_key(entries: Iterable[Erased]) -> Iterable[tuple[str, list[Erased]]]:

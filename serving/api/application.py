@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from recsys.errors import OverloadError, StoreError
 from recsys.retrieval.filter.parse import json_schema
-from serving.api import admin, items, routes
+from serving.api import admin, items, routes, shoppers
 from serving.api.envelope import Envelope
 from serving.api.event import EventBatch, EventIn
 from serving.api.item import BulkRow, ItemIn, ItemPatch
@@ -56,6 +56,7 @@ def create_app(service: Service, *, max_concurrent: int = 128, guard: Guard | No
     app.state.service = service
     app.include_router(routes.router)
     app.include_router(items.router)
+    app.include_router(shoppers.router)
     app.include_router(admin.router)
     app.add_middleware(BodyLimit)
     meter = service.lookout.meter

@@ -13,6 +13,8 @@ class Scope(StrEnum):
     EVENTS_WRITE = "events:write"
     RECOMMENDATIONS_READ = "recommendations:read"
     CATALOGUE_WRITE = "catalogue:write"
+    SHOPPERS_READ = "shoppers:read"
+    SHOPPERS_ERASE = "shoppers:erase"
     ADMIN = "admin"
 
 

@@ -15,7 +15,7 @@ from recsys.log.erasures import Erasures
 from serving.store import erasing, items, notes, schema
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note, Place
 
 Found = TypeVar("Found")
 
@@ -62,6 +62,10 @@ class MemoryStore:
     async def forget(self, shopper: Named, *, at: int) -> Forgotten:
         """Erase a shopper; there is no file that could hold them still."""
         return self._done(lambda connection: erasing.forget(connection, shopper, at=at))[0]
+
+    def places(self, forgotten: Forgotten) -> tuple[Place, ...]:
+        """The tables."""
+        return erasing.places(forgotten)
 
     async def erasures(self) -> Erasures:
         """Everybody who was ever erased."""

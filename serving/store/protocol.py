@@ -71,6 +71,7 @@ class Forgotten:
         links: changes of who a visitor was.
         exposures: slates that were removed.
         exposures_blanked: slates of others that lost an erased visitor's id.
+        remains: places of the store that may hold the ids still because it could not get at them, each with the reason.
     """
 
     digest: str
@@ -82,6 +83,17 @@ class Forgotten:
     links: int
     exposures: int
     exposures_blanked: int
+    remains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a store, by the store's own name, from which an erasure took `removed` records and in which `blanked`
+    records of others lost a visitor's id; None where records are not counted."""
+
+    name: str
+    removed: int | None = None
+    blanked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +162,10 @@ class OnlineStore(Protocol):
         """Erase a shopper at instant `at`, by the rules of `serving/store/erasure.py`. On return no file and no key of
         the store holds their ids. A repeat gives the first receipt; after a failure it goes on.
         """
+        ...
+
+    def places(self, forgotten: Forgotten) -> Sequence[Place]:
+        """Everywhere that the store had something of an erased shopper, and what went from there."""
         ...
 
     async def erasures(self) -> Erasures:

@@ -21,7 +21,7 @@ from serving.batching import Batching
 from serving.store import erasing, items, notes, schema
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note, Place
 from serving.store.sqlite_scrub import scrub
 
 BUSY_TIMEOUT_S = 5.0
@@ -128,6 +128,10 @@ class SqliteStore:
                 raise self._explained(failure) from failure
             await self._open.write(lambda connection: erasing.cleaned(connection, receipt.digest))
         return receipt
+
+    def places(self, forgotten: Forgotten) -> tuple[Place, ...]:
+        """The tables, and the files that they are in."""
+        return (*erasing.places(forgotten), Place("pages of the file"), Place("write-ahead log"))
 
     async def erasures(self) -> Erasures:
         """Everybody who was ever erased."""

@@ -49,6 +49,7 @@ def _is_problem_if_error(answer: httpx.Response) -> bool:
         *(("POST", "/v1/events"), ("POST", "/v1/recommendations"), ("GET", "/healthz"), ("GET", "/readyz")),
         *(("GET", "/v1/admin/status"), ("GET", "/v1/admin/metrics")),
         *((method, "/v1/items/{item_id}") for method in ("PUT", "PATCH", "DELETE", "GET")),
+        *(("DELETE", "/v1/shoppers/{shopper_id}"), ("GET", "/v1/shoppers/{shopper_id}/export")),
     ],
 )
 def test_no_described_request_makes_the_service_fail(

@@ -91,7 +91,7 @@ async def test_keys_of_a_later_version_are_refused_with_both_versions(
     redis_server: RedisServer, client: redis.Redis
 ) -> None:
     client.set("attune:schema", 99)
-    with pytest.raises(StoreError, match=r"attune:\* have schema version 99.*reads version 1.*store.prefix"):
+    with pytest.raises(StoreError, match=r"attune:\* have schema version 99.*reads version 2.*store.prefix"):
         await RedisStore(redis_server.url).open()
     assert client.get("attune:schema") == "99"
 
