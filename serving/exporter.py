@@ -4,8 +4,9 @@ Every event is in exactly one file, for good. Files are named after what is in t
 a digest that tells stores apart, and the numbers of the first and last event in the order of arrival. So the files are
 their own watermark and nothing can disagree with them: the next export goes on after the highest LAST.
 A file is written under another name, flushed to the disk, and renamed in one step: whoever kills the exporter at
-whatever instruction leaves it whole or not there at all. Should the latest file not fit the store (the store lost
-events in a loss of power, or `VACUUM` renumbered it), nothing is written and the message says what to do.
+whatever instruction leaves it whole or not there at all. Where there is no room, what was begun is removed again.
+Should the latest file not fit the store (the store lost events in a loss of power, or `VACUUM` renumbered it), nothing
+is written and the message says what to do.
 
 **Erased shoppers.** Every export first writes who was erased (`erasures.json`, without their ids) beside the files, by
 which training takes them out of its logs, and takes them out of the files of this store: a file keeps its name, even
@@ -17,9 +18,10 @@ What an item's id means is not asked here: events of items that no catalogue kno
 
 import fcntl
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,22 +29,23 @@ import pyarrow.parquet as pq
 
 from recsys.data.export_erasures import ExportedErasures
 from recsys.errors import StoreError
-from recsys.event import events_table
 from recsys.log.disk import sync
-from serving.store.protocol import Arrival, OnlineStore
+from serving.feed import EventFeed, Feed, Record
+from serving.store.protocol import OnlineStore
 
-_NAME = re.compile(r"events-([0-9a-f]{12})-(\d{12})-(\d{12})\.parquet")
+_NAME = re.compile(r"([a-z]+)-([0-9a-f]{12})-(\d{12})-(\d{12})\.parquet")
 _PARTIAL = ".partial-"
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     """The files that were written and how many events are in them; how many events of erased shoppers were taken out
-    of files that were written before."""
+    of files that were written before; the number of the last event that is in a file."""
 
     files: tuple[Path, ...]
     events: int
     erased: int = 0
+    number: int = 0
 
 
 async def export(store: OnlineStore, folder: Path, *, rows: int = 100_000) -> Exported:
@@ -50,6 +53,7 @@ async def export(store: OnlineStore, folder: Path, *, rows: int = 100_000) -> Ex
 
     Raises:
         StoreError: another export is running, the folder cannot be written, or its files are not of this store's past.
+        SourceError: a file that is there already cannot be read.
     """
     with _writing(folder):
         erasures = await store.erasures()
@@ -57,52 +61,79 @@ async def export(store: OnlineStore, folder: Path, *, rows: int = 100_000) -> Ex
         digest = await store.origin()
         if digest is None:
             return Exported((), 0, erased)
-        mark = await _mark(store, _latest(folder, digest))
-        files, events = [], 0
-        while arrivals := await store.arrived(after=mark, limit=rows):
-            files.append(_write(folder, digest, arrivals))
-            mark, events = arrivals[-1].number, events + len(arrivals)
-            if len(arrivals) < rows:  # what comes in meanwhile is the next export's
-                break
+        files, events, number = await _exported(EventFeed(store), folder, digest, rows=rows)
         if (later := await store.erasures()) != erasures:  # what was read before them may have been written since
             erased += ExportedErasures(folder).apply(later)
-        return Exported(tuple(files), events, erased)
+        return Exported(tuple(files), events, erased, number)
 
 
-def _latest(folder: Path, digest: str) -> tuple[int, int, Path] | None:
-    """The numbers of the last and the first event in the latest file of this store, and the file; None for none."""
-    named = [(match, path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return max(((int(match[3]), int(match[2]), path) for match, path in named if match[1] == digest), default=None)
+def written_after(folder: Path, kind: str, digest: str, number: int) -> tuple[int, int]:
+    """How many records of a store are in files whose first one comes after a number, and the last one's number.
+
+    Raises:
+        StoreError: a file is damaged.
+    """
+    later = [] if not folder.is_dir() else [one for one in _files(folder, kind, digest) if one[0] > number]
+    try:
+        rows = sum(pq.read_metadata(path).num_rows for *_, path in later)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"a file of {folder} cannot be read ({error}); move it away and export again") from error
+    return rows, max((last for _, last, _ in later), default=number)
 
 
-async def _mark(store: OnlineStore, latest: tuple[int, int, Path] | None) -> int:
-    """The number after which events are new; StoreError where the store does not hold what its latest file does."""
+async def _exported(feed: Feed[Record], folder: Path, digest: str, *, rows: int) -> tuple[list[Path], int, int]:
+    """The files written of what is in none yet, how many records are in them, and the last one's number."""
+    mark = await _mark(feed, max(_files(folder, feed.kind, digest), key=itemgetter(1), default=None))
+    files: list[Path] = []
+    count = 0
+    while found := await feed.after(mark, limit=rows):
+        numbers = (found[0][0], found[-1][0])
+        files.append(_write(folder, f"{feed.kind}-{digest}", numbers, feed.table([record for _, record in found])))
+        mark, count = numbers[1], count + len(found)
+        if len(found) < rows:  # what comes in meanwhile is the next export's
+            break
+    return files, count, mark
+
+
+def _files(folder: Path, kind: str, digest: str) -> list[tuple[int, int, Path]]:
+    """The files of one store: number of the first record and of the last, path."""
+    named = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
+    return [(int(is_[3]), int(is_[4]), path) for is_, path in named if is_ and (is_[1], is_[2]) == (kind, digest)]
+
+
+async def _mark(feed: Feed[Record], latest: tuple[int, int, Path] | None) -> int:
+    """The number after which records are new; StoreError where the store does not hold what its latest file does."""
     if latest is None:
         return 0
-    number, first, path = latest
+    first, number, path = latest
     try:
-        told = pq.read_table(path, columns=["event_id"])["event_id"].to_pylist()
+        told = pq.read_table(path, columns=[feed.key])[feed.key].to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path} cannot be read ({error}); move it away and export again") from error
-    found = [one for one in await store.arrived(after=number - 1, limit=1) if one.number == number]
+    found = [feed.id_of(record) for at, record in await feed.after(number - 1, limit=1) if at == number]
     if not found:  # erased, or lost: then numbers went back, or others have them now
-        found = [one for one in await store.arrived(after=first - 1, limit=number - first + 1) if one.number <= number]
-        fits = await store.last_number() >= number and {one.event.event_id for one in found} <= set(told)
+        there = await feed.after(first - 1, limit=number - first + 1)
+        fits = await feed.last() >= number and {feed.id_of(one) for at, one in there if at <= number} <= set(told)
     else:
-        fits = told[-1:] == [found[0].event.event_id]
+        fits = told[-1:] == found
     if not fits:
         raise StoreError(
-            f"event {number} of the store is not the last one of {path}, so the store lost events or was renumbered "
-            f"since; move the files of {path.parent} away and export again: the log takes every event once, by its id"
+            f"{feed.one} {number} of the store is not the last one of {path}, so the store lost {feed.kind} or was "
+            f"renumbered since; move the files of {path.parent} away and export again: the log takes every {feed.one} "
+            "once, by its id"
         )
     return number
 
 
-def _write(folder: Path, digest: str, arrivals: list[Arrival]) -> Path:
-    path = folder / f"events-{digest}-{arrivals[0].number:012d}-{arrivals[-1].number:012d}.parquet"
+def _write(folder: Path, name: str, numbers: Sequence[int], rows: pa.Table) -> Path:
+    path = folder / f"{name}-{numbers[0]:012d}-{numbers[1]:012d}.parquet"
     partial = folder / f"{_PARTIAL}{path.name}"
-    pq.write_table(events_table([arrival.event for arrival in arrivals]), partial, compression="zstd")
-    sync(partial)
+    try:
+        pq.write_table(rows, partial, compression="zstd")
+        sync(partial)
+    except OSError:  # there is no room: give back what was taken
+        partial.unlink(missing_ok=True)
+        raise
     partial.rename(path)
     sync(folder)
     return path
@@ -123,5 +154,6 @@ def _writing(folder: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise StoreError(
-            f"events cannot be exported to {folder} ({error.strerror or error}); set exports=FOLDER"
+            f"events cannot be exported to {folder} ({error.strerror or error}); see to it that it can be written and "
+            "has room, or name another folder"
         ) from error

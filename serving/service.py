@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from recsys.clock import SECOND, Clock, to_datetime
+from recsys.clock import SECOND, Clock, SystemClock, to_datetime
 from recsys.errors import BundleError, ConfigError, RecsysError
 from serving.api.health import Readiness
 from serving.events import Listening
@@ -22,6 +22,7 @@ from serving.items import Stocking
 from serving.pipeline import Answering, ids_in
 from serving.recommends import Recommends, offer_of
 from serving.store.protocol import OnlineStore
+from serving.watching.exports import ExportWatch
 from serving.watching.lookout import Lookout
 
 _log = logging.getLogger("attune.service")
@@ -78,6 +79,7 @@ class Service:
         self._previous: Loaded | None = None
         self._load = load
         self._follow_every_s = follow_every_s
+        self.exports = ExportWatch(store, meter, SystemClock())
         self.following = Following(store, running=folder, take_over=self.take_over, every_s=follow_every_s)
         self._store = store
         self._clock = clock
@@ -111,6 +113,7 @@ class Service:
         await self.stocking.open()
         await self.answering.warm_up()
         await self.forgetting.open()
+        await self.exports.open()
         if self._load is not None:
             await self.following.open()
         self.lookout.open(self._about)
@@ -120,6 +123,7 @@ class Service:
         """Finish the answers on their way, write the exposures, close the store."""
         await self.following.close()
         await self.forgetting.close()
+        await self.exports.close()
         await self.answering.close()
         await self.stocking.close()
         await self._exposures.close()
