@@ -1,4 +1,4 @@
-"""What is lost when things die: `python -m tests.benchmark.recovery [--quick] [--bundle FOLDER] [--store redis|sqlite]`.
+"""What is lost when things die: `python -m tests.benchmark.recovery [--quick] [--bundle FOLDER] [--store sqlite]`.
 
 A service of two replicas takes in events from several careful senders, who send again what was not acknowledged. Then
 fifty times something is killed (`SIGKILL`) at a random moment: a replica, HAProxy, the process that looks after it, the
@@ -11,7 +11,7 @@ the end the store itself is read, not the service. `--quick`: four kills, one of
 | acknowledged | events |
 | lost | acknowledged and not in the store |
 | doubled | ids that are in the store more than once |
-| longest_s | from a kill until the next event was acknowledged that was sent after it, the longest; by victim in the table |
+| longest_s | from a kill until every sender was acknowledged what it sent afterwards, the longest; see the table |
 """
 
 import argparse
