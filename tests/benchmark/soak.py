@@ -41,7 +41,18 @@ _STRETCH_S = 30.0
 _EVERY_S = 1.0
 _MIB = 2**20
 _PAGE = 4096
-_ROLES = {"ray::ServeRepl": "replicas", "ray::HAProxyMan": "proxy", "ray::ProxyActor": "proxy", "haproxy": "proxy"}
+_ROLES = {
+    "ray::ServeRepl": "replicas",
+    "ray::ServeContr": "controller",
+    "ray::HAProxyMan": "proxy",
+    "ray::ProxyActor": "proxy",
+    "haproxy": "proxy",
+    "gcs_server": "Ray itself",
+    "raylet": "Ray itself",
+    "ray::": "Ray's helpers",
+    "server": "server",
+}
+"""By how the names of processes begin, of which the kernel keeps fifteen letters; all others are Ray's helpers too."""
 
 
 class Scale:
@@ -85,6 +96,11 @@ class Scale:
                 self.mib[role].append(mib)
 
 
+def role_of(name: str) -> str:
+    """What a process of this name does."""
+    return next((role for begin, role in _ROLES.items() if name.startswith(begin)), "Ray's helpers")
+
+
 def resident_mib(pid: int) -> float:
     """What a process holds in memory; nothing if it is gone."""
     try:
@@ -119,7 +135,9 @@ def traffic(workload: Workload, stretch: int, count: int) -> list[Request]:
     ]
     mixed = [request for pair in itertools.zip_longest(known, passing) for request in pair if request is not None]
     batch = [{"type": "view", "anonymous_id": f"batch-{stretch}", "item_id": item} for item in workload.items[:100]]
-    mixed += [Request("/v1/events", {"events": batch}), Request("/v1/admin/metrics"), Request("/v1/admin/status")]
+    change = {"op": "patch", "item_id": workload.items[stretch % 100], "item": {"price": 1.0 + stretch % 7}}
+    mixed += [Request("/v1/events", {"events": batch}), Request("/v1/items:bulk", change)]
+    mixed += [Request("/v1/admin/metrics"), Request("/v1/admin/status")]
     return mixed
 
 
