@@ -85,12 +85,10 @@ class Scale:
     def _run(self) -> None:
         began = time.monotonic()
         while not self._stop.wait(_EVERY_S):
-            now = dict.fromkeys(("replicas", "proxy", "Ray and server"), 0.0)
-            for name, pid in [
-                ("server", self._pid),
-                *((one.name, one.pid) for one in processes.descendants(self._pid)),
-            ]:
-                now[_ROLES.get(name, "Ray and server")] += resident_mib(pid)
+            now = dict.fromkeys(_ROLES.values(), 0.0)
+            for one in processes.descendants(self._pid):
+                now[role_of(one.name)] += resident_mib(one.pid)
+            now["server"] += resident_mib(self._pid)
             self.at_s.append(time.monotonic() - began)
             for role, mib in now.items():
                 self.mib[role].append(mib)
