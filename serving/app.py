@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import tempfile
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from hydra.utils import instantiate
 from pydantic import JsonValue
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import AutoscalingConfig
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -52,7 +54,9 @@ _ENCODINGS = {"plain": "TEXT", "json": "JSON"}
 def build(args: ServeArgs) -> Application:
     """The application, ready for `serve.run`."""
     deployment = Shop.options(  # type: ignore[attr-defined]
-        num_replicas=args.replicas,
+        num_replicas=args.replicas if args.most_replicas is None else None,
+        autoscaling_config=_following_the_load(args),
+        max_replicas_per_node=args.replicas_per_node,
         ray_actor_options={"num_cpus": args.threads},
         max_ongoing_requests=2 * args.max_concurrent,
         max_queued_requests=args.max_concurrent,
@@ -61,6 +65,24 @@ def build(args: ServeArgs) -> Application:
     encoding: Encoding = instantiate(args.encoding)
     encoder = encoding.application(args.bundle, loopback=args.loopback)
     return deployment.bind(args.model_dump(mode="json"), encoder)  # type: ignore[no-any-return]
+
+
+def _following_the_load(args: ServeArgs) -> AutoscalingConfig | None:
+    """How Ray Serve changes the number of replicas; None where it is fixed."""
+    if args.most_replicas is None:
+        return None
+    with warnings.catch_warnings():  # Ray 2.60 announces another way to say how often, and does not have it yet
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return AutoscalingConfig(
+            min_replicas=args.replicas,
+            initial_replicas=args.replicas,
+            max_replicas=args.most_replicas,
+            target_ongoing_requests=args.target_ongoing,
+            upscale_delay_s=args.scale_up_after_s,
+            downscale_delay_s=args.scale_down_after_s,
+            metrics_interval_s=1.0,
+            look_back_period_s=5.0,
+        )
 
 
 @serve.deployment(

@@ -1,9 +1,9 @@
 """What the serving application is built from: plain values only, because they travel to other processes."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 
 class ServeArgs(BaseModel):
@@ -13,7 +13,18 @@ class ServeArgs(BaseModel):
 
     bundle: Path = Field(description="The bundle's directory, the same on every node.")
     store: dict[str, JsonValue] = Field(description="An OnlineStore: `_target_` and its settings.")
-    replicas: int = Field(default=1, ge=1)
+    replicas: int = Field(default=1, ge=1, description="How many replicas, or the fewest, where their number moves.")
+    most_replicas: int | None = Field(
+        default=None, ge=1, description="With it the number of replicas follows the load, up to so many."
+    )
+    target_ongoing: float = Field(
+        default=8.0, gt=0, description="Requests that each replica shall work on, on average, where their number moves."
+    )
+    scale_up_after_s: float = Field(default=5.0, ge=0, description="How long it must be too much for one more.")
+    scale_down_after_s: float = Field(default=300.0, ge=0, description="How long it must be too little for one less.")
+    replicas_per_node: int | None = Field(
+        default=None, ge=1, description="The most replicas on one machine, so that others hold the rest."
+    )
     threads: int = Field(default=1, ge=1, description="Cores per replica for encoder and index.")
     max_concurrent: int = Field(default=128, ge=1, description="Requests one replica works on before it answers 503.")
     largest_batch: int = Field(default=32, ge=1, description="How many waiting requests are answered in one go.")
@@ -47,3 +58,11 @@ class ServeArgs(BaseModel):
     loopback: bool = Field(
         default=False, description="Keep Ray Serve's internal port off the network; for a single machine."
     )
+
+    @model_validator(mode="after")
+    def _fewest_and_most_agree(self) -> Self:
+        if self.most_replicas is not None and self.most_replicas < self.replicas:
+            raise ValueError(
+                f"most_replicas={self.most_replicas} is below replicas={self.replicas}, which is the fewest; raise it"
+            )
+        return self
