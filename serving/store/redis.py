@@ -35,9 +35,18 @@ from recsys.errors import ConfigError, StoreError
 from recsys.event import Event
 from serving.store import redis_items
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Note
+from serving.store.protocol import Arrival, Exposure, Known, Note
 from serving.store.redis_line import Line
-from serving.store.redis_row import arguments_of, decode, encode, events_of, exposure_of, exposure_text, in_order
+from serving.store.redis_row import (
+    agreed_of,
+    arguments_of,
+    decode,
+    encode,
+    events_of,
+    exposure_of,
+    exposure_text,
+    in_order,
+)
 from serving.store.redis_schema import RANKS, Durability, prepare
 from serving.store.redis_script import APPEND, EXPOSE, HISTORY, Ask
 from serving.store.redis_trouble import explained
@@ -128,12 +137,18 @@ class RedisStore:
             accepted += [new == 1 for new in reply]
         return accepted
 
-    @explained
     async def history(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> list[Event]:
         """The `limit` latest things that the shopper did, oldest first."""
-        rows = await HISTORY.run(
+        return (await self.known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)).events
+
+    @explained
+    async def known(
+        self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
+    ) -> Known:
+        """The same, and what the shopper agrees to."""
+        rows, statements = await HISTORY.run(
             self._read,
             self._prefix,
             "" if user_id is None else f"={user_id}",
@@ -141,7 +156,7 @@ class RedisStore:
             limit,
             "" if before is None else before,
         )
-        return sorted(events_of(rows), key=in_order)[-limit:]
+        return Known(sorted(events_of(rows), key=in_order)[-limit:], agreed_of(statements))
 
     @explained
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:

@@ -48,6 +48,7 @@ def _is_problem_if_error(answer: httpx.Response) -> bool:
     [
         *(("POST", "/v1/events"), ("POST", "/v1/recommendations"), ("GET", "/healthz"), ("GET", "/readyz")),
         *(("POST", "/v1/identity:link"), ("POST", "/v1/identity:unlink")),
+        *((method, "/v1/shoppers/{shopper_id}/consent") for method in ("PUT", "GET")),
         *(("GET", "/v1/admin/status"), ("GET", "/v1/admin/metrics")),
         *((method, "/v1/items/{item_id}") for method in ("PUT", "PATCH", "DELETE", "GET")),
     ],
