@@ -20,7 +20,7 @@ Events (one row is one shopper doing one thing to at most one item; a basket is 
 | rating | float32 | what the shopper gave, in the shop's own units |
 | offer_id | string | the campaign, coupon or offer that this is about |
 | placement, recommendation_id, position | string, string, int32 | which slate it came from and its rank there, from 0 |
-| consent | list<string> | purposes the shopper agreed to; null when the shop does not say |
+| consent | list<string> | purposes the shopper agrees to from now on; null says nothing (`recsys/consent.py`) |
 
 Items (one row is what was known of one item from `valid_from` on, null: ever since; the latest earlier row is the truth
 at an instant):
@@ -65,6 +65,7 @@ class EventType(StrEnum):
     REDEEM = "redeem"
     LINK = "link"
     UNLINK = "unlink"
+    CONSENT = "consent"
 
     @property
     def code(self) -> int:
@@ -73,6 +74,9 @@ class EventType(StrEnum):
 
 
 _CODES = {event_type: number for number, event_type in enumerate(EventType, start=1)}
+TYPE_ROWS = _CODES[EventType.UNLINK] + 1
+"""Rows of a model's table of event types: the types that came later are part of no history, and released weights have
+as many."""
 EVENT_TYPE_OF_CODE = {number: event_type for event_type, number in _CODES.items()}
 
 INTERACTIONS = frozenset(

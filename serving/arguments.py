@@ -5,6 +5,24 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from recsys.consent import Rules
+
+
+class ConsentArgs(BaseModel):
+    """What shoppers must agree to (`recsys/consent.py`), by the shop's own names of purposes: any of them will do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    default: Literal["granted", "denied"] = Field(
+        default="granted", description="What is taken for the answer of shoppers who never said anything."
+    )
+    personalisation: tuple[str, ...] = Field(default=("personalisation",), min_length=1)
+    training: tuple[str, ...] = Field(default=("training",), min_length=1)
+
+    def rules(self) -> Rules:
+        """As the service applies them."""
+        return Rules.of(default=self.default, personalisation=self.personalisation, training=self.training)
+
 
 class ServeArgs(BaseModel):
     """The arguments of `serving.app.build`, on the command line, in `conf/serve.yaml` or in a KubeRay file."""
@@ -37,6 +55,7 @@ class ServeArgs(BaseModel):
         description="An Encoding: `_target_` and its settings; where the encoder runs.",
     )
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
+    consent: ConsentArgs = ConsentArgs()
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
     follow: bool = Field(default=True, description="Take over the release that a note in the store wants.")
     metrics_host: str = Field(default="127.0.0.1", description="Where the port for metrics is open.")

@@ -33,6 +33,7 @@ _NEEDS = {
     EventType.REDEEM: ("offer_id",),
     EventType.LINK: ("user_id", "anonymous_id"),
     EventType.UNLINK: ("user_id", "anonymous_id"),
+    EventType.CONSENT: ("consent",),
 }
 """What an event of each type must say; of every other type, which item."""
 

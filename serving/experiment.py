@@ -32,7 +32,9 @@ class Experiment:
 
     def __post_init__(self) -> None:
         if not self.arms or min(arm.share for arm in self.arms) < 0 or not sum(arm.share for arm in self.arms) > 0:
-            raise ConfigError(f"experiment {self.name!r} has no arm with a share of the shoppers; give it arms with shares")
+            raise ConfigError(
+                f"experiment {self.name!r} has no arm with a share of the shoppers; give it arms with shares"
+            )
 
     def arm_of(self, shopper: str) -> Arm:
         """The arm of a shopper."""

@@ -3,6 +3,10 @@
 The recommender holds features, encoder, retrieval, blending and policy; it is called with everything that queued while
 it was busy. Whatever is missing or late makes the answer poorer, never absent (`serving/ladder.py`); `degraded` then
 says what was missing.
+
+Of a shopper who does not agree to personalisation (`recsys/consent.py`) only the request itself is used: the item the
+page is about and the context, what it excludes and filters by; no history, no basket, and who asks is not told to
+anything further on. `consent` says so. Who does not agree to that, or to training, is not named in the exposure log.
 """
 
 import asyncio
@@ -10,12 +14,13 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from recsys.catalogue import Item
 from recsys.clock import SECOND, Clock
+from recsys.consent import Default, Rules
 from recsys.errors import OverloadError, RecsysError
 from recsys.event import Event, EventType
 from recsys.log.erasures import Kind
@@ -28,7 +33,7 @@ from serving.batching import Batching
 from serving.exposure import ExposureLog
 from serving.ladder import Answered, Asked, Ladder, Rung
 from serving.recommends import Recommends, offer_of
-from serving.store.protocol import ExposedItem, Exposure, OnlineStore
+from serving.store.protocol import ExposedItem, Exposure, Known, OnlineStore
 from serving.watching.meter import Meter, Stage
 from serving.watching.request import CURRENT, within
 
@@ -60,7 +65,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The slate with everything needed to show it; `items` pairs what to show with why, in order."""
+    """The slate with everything needed to show it; `items` pairs what to show with why, in order. `consent` is whether
+    the shopper agrees to personalisation, None where that could not be read."""
 
     recommendation_id: str
     model_version: str
@@ -69,6 +75,7 @@ class Answer:
     degraded: str | None
     rung: Rung
     took_ms: float
+    consent: Default | None = "granted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +102,25 @@ class _Read:
         return Asked(self.recommender, state, self.question.count, self.due, self.request)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _May:
+    """What an answer may use and keep: the question and the history that the recommender is told, the question that the
+    exposure log is told, whether the shopper agrees to personalisation (None: unknown), and what could not be read."""
+
+    asked: Question
+    recorded: Question
+    events: Sequence[Event]
+    consent: Default | None
+    trouble: str | None = None
+
+
 class Answering:
     """The line from a question to an answer; one per replica.
 
     Args:
         store_timeout_s: how long the shopper's history is waited for, at most.
         deadline_s: how long a question may take that does not say so itself.
+        consent: what shoppers must agree to.
     """
 
     def __init__(
@@ -115,8 +135,10 @@ class Answering:
         store_timeout_s: float = 1.0,
         deadline_s: float = 2.0,
         largest_batch: int = 32,
+        consent: Rules | None = None,
         meter: Meter | None = None,
     ) -> None:
+        self._consent = consent or Rules()
         self._current = (recommender, offer_of(recommender), history_limit)
         self._meter = meter or Meter()
         self._store = store
@@ -137,19 +159,19 @@ class Answering:
         self._refuse_if_hopeless(due - laps.started)
         at = self._clock.now()
         recommender, offer, history_limit = self._current  # the same for all of this answer, whatever is swapped in
-        events, trouble = await self._history(question, at, limit=history_limit, due=due)
+        may = await self._may_use(question, at, limit=history_limit, due=due)
         laps.lap(Stage.STORE)
-        read = _Read(question, recommender, history_limit, at, events, due, CURRENT.get())
+        read = _Read(may.asked, recommender, history_limit, at, may.events, due, CURRENT.get())
         answered = await self._in_time(read)
         slate, rung = answered.slate, answered.rung.name.lower()
-        degraded = "; ".join(part for part in (trouble, slate.degraded) if part) or None
+        degraded = "; ".join(part for part in (may.trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
-        self._exposures.record(_exposure(recommendation_id, at, question, slate, degraded))
+        self._exposures.record(_exposure(recommendation_id, at, may.recorded, slate, degraded))
         self._meter.answered(
-            rung if trouble is None else "without_history",
+            rung if may.trouble is None else "without_history",
             item_ids=[item.item_id for item in slate.items],
             top_score=slate.items[0].score if slate.items else 0.0,
-            newest_s=(at - events[-1].occurred_at) / SECOND if events else None,
+            newest_s=(at - may.events[-1].occurred_at) / SECOND if may.events and may.consent == "granted" else None,
         )
         return Answer(
             recommendation_id=recommendation_id,
@@ -159,6 +181,7 @@ class Answering:
             degraded=degraded,
             rung=answered.rung,
             took_ms=laps.whole() * 1_000,
+            consent=may.consent,
         )
 
     async def warm_up(self, recommender: Recommends | None = None) -> None:
@@ -212,21 +235,52 @@ class Answering:
             self._meter.stage(Stage.STATE, each_s)
         return self._ladder.answers(asked)
 
-    async def _history(self, question: Question, at: int, *, limit: int, due: float) -> tuple[list[Event], str | None]:
-        """What the shopper did; at most half of the time that is left is spent on it."""
-        if question.user_id is None and question.anonymous_id is None:
-            return [], None
+    async def _may_use(self, question: Question, at: int, *, limit: int, due: float) -> _May:
+        """What is known of the shopper as far as they agree to its use; where it cannot be read, nothing is."""
         try:
-            async with asyncio.timeout(min(self._store_timeout_s, (due - time.perf_counter()) / 2)):
-                return await self._store.history(
-                    user_id=question.user_id,
-                    anonymous_id=question.anonymous_id,
-                    limit=limit + 1,
-                    before=at,
-                ), None
+            known = await self._known(question, at, limit=limit, due=due)
         except (RecsysError, TimeoutError):
             self._meter.store_failed("history")
-            return [], "the shopper's history could not be read; answered from the request alone"
+            trouble = "the shopper's history could not be read; answered from the request alone"
+            return _May(asked=question, recorded=_unnamed(question), events=[], consent=None, trouble=trouble)
+        if not self._consent.personalisation.allows(known.agreed):
+            unnamed = _unnamed(question)
+            return _May(asked=unnamed, recorded=unnamed, events=_on_the_page(question, at), consent="denied")
+        is_recorded = self._consent.training.allows(known.agreed)
+        recorded = question if is_recorded else _unnamed(question)
+        return _May(asked=question, recorded=recorded, events=known.events, consent="granted")
+
+    async def _known(self, question: Question, at: int, *, limit: int, due: float) -> Known:
+        """What the shopper did and agrees to; at most half of the time that is left is spent on it."""
+        if question.user_id is None and question.anonymous_id is None:
+            return Known([])
+        async with asyncio.timeout(min(self._store_timeout_s, (due - time.perf_counter()) / 2)):
+            return await self._store.known(
+                user_id=question.user_id,
+                anonymous_id=question.anonymous_id,
+                limit=limit + 1,
+                before=at,
+            )
+
+
+def _unnamed(question: Question) -> Question:
+    """The same, asked by nobody."""
+    return replace(question, user_id=None, anonymous_id=None, session_id=None)
+
+
+def _on_the_page(question: Question, at: int) -> list[Event]:
+    """The item that the page is about, as if it had just been looked at: it is part of the question."""
+    if question.item_id is None:
+        return []
+    looked_at = Event(
+        event_id="",
+        type=EventType.VIEW,
+        occurred_at=at - 1,
+        item_id=question.item_id,
+        channel=question.channel,
+        device=question.device,
+    )
+    return [looked_at]
 
 
 def _state(

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from recsys.clock import SECOND, Clock, SystemClock, to_datetime
+from recsys.consent import Rules
 from recsys.errors import BundleError, ConfigError, RecsysError
 from serving.api.health import Readiness
 from serving.events import Listening
@@ -68,6 +69,7 @@ class Service:
         largest_batch: int = 32,
         deadline_s: float = 2.0,
         store_timeout_s: float = 1.0,
+        consent: Rules | None = None,
         folder: Path = Path(),
         load: Callable[[Path], Loaded] | None = None,
         follow_every_s: float = 1.0,
@@ -83,6 +85,7 @@ class Service:
         self.following = Following(store, running=folder, take_over=self.take_over, every_s=follow_every_s)
         self._store = store
         self._clock = clock
+        self.consent = consent or Rules()
         self._name = uuid.uuid4().hex[:8]
         self._exposures = ExposureLog(store, meter=meter)
         offer = offer_of(recommender)
@@ -101,6 +104,7 @@ class Service:
             largest_batch=largest_batch,
             deadline_s=deadline_s,
             store_timeout_s=store_timeout_s,
+            consent=self.consent,
             meter=meter,
         )
         self._began_to_answer()
@@ -189,6 +193,10 @@ class Service:
             "release_trouble": self.following.trouble,
             "since": f"{to_datetime(self._since):%Y-%m-%d %H:%M:%S} UTC",
         }
+
+    async def agreed(self, *, user_id: str | None, anonymous_id: str | None) -> frozenset[str] | None:
+        """The purposes that a shopper agrees to by now; None where nobody said anything."""
+        return (await self._store.known(user_id=user_id, anonymous_id=anonymous_id, limit=1)).agreed
 
     async def readiness(self) -> Readiness:
         """What this replica is made of; raises StoreError if the store cannot be read."""

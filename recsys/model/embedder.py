@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from recsys.event import EventType
+from recsys.event import TYPE_ROWS
 from recsys.feature.spec import FeatureSpec
 from recsys.model.growth import Newcomers, copy_rows
 from recsys.sequence.batch import SequenceBatch
@@ -88,7 +88,7 @@ class EventEmbedder(nn.Module):
         self.tower = tower
         self._scale = dim**0.5 if scale is None else scale
         self.position = nn.Embedding(features.max_length + 1, dim) if positions else None
-        self.event_type = nn.Embedding(max(t.code for t in EventType) + 1, dim) if types else None
+        self.event_type = nn.Embedding(TYPE_ROWS, dim) if types else None
         self.query = nn.Parameter(torch.zeros(dim))
         self.features = FeatureEmbedder(features=features, dim=dim)
         for table in (self.position, self.event_type):

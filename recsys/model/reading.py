@@ -25,8 +25,8 @@ class Reads(Protocol):
         """Query vectors [B, D] float32 of shoppers [B], each at its own instant."""
         ...
 
-    def forget(self, shopper: str) -> None:
-        """Keep nothing of a shopper, named as in `ShopperState.shopper`."""
+    def forget(self, whose: Callable[[str], bool]) -> None:
+        """Keep nothing of shoppers whose names, as in `ShopperState.shopper`, are theirs."""
         ...
 
 

@@ -16,9 +16,11 @@ from starlette.responses import Response
 
 from recsys.errors import OverloadError, StoreError
 from recsys.retrieval.filter.parse import json_schema
-from serving.api import admin, items, routes, shoppers
+from serving.api import admin, consent, identity, items, routes, shoppers
+from serving.api.consent import ConsentIn
 from serving.api.envelope import Envelope
 from serving.api.event import EventBatch, EventIn
+from serving.api.identity import IdentityIn
 from serving.api.item import BulkRow, ItemIn, ItemPatch
 from serving.api.limits import BodyLimit, Shedding
 from serving.api.problem import Problem, ProblemBody
@@ -55,6 +57,8 @@ def create_app(service: Service, *, max_concurrent: int = 128, guard: Guard | No
     )
     app.state.service = service
     app.include_router(routes.router)
+    app.include_router(consent.router)
+    app.include_router(identity.router)
     app.include_router(items.router)
     app.include_router(shoppers.router)
     app.include_router(admin.router)
@@ -114,7 +118,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's description plus the models of the bodies that the routes parse themselves."""
     if app.openapi_schema is None:
         described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        models = (EventIn, EventBatch, RecommendationRequest, ItemIn, ItemPatch, BulkRow, ProblemBody)
+        said = (EventIn, EventBatch, IdentityIn, ConsentIn)
+        models = (*said, RecommendationRequest, ItemIn, ItemPatch, BulkRow, ProblemBody)
         _, extra = models_json_schema([(model, "validation") for model in models], ref_template=SCHEMA_REF)
         schemas = described.setdefault("components", {}).setdefault("schemas", {})
         reference = SCHEMA_REF.format(model="Filter")

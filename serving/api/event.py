@@ -72,7 +72,8 @@ class EventIn(BaseModel):
     device: Text | None = None
     store: Text | None = Field(default=None, description="Which store or market.")
     item_id: Text | None = Field(
-        default=None, description="The item; every type but `search`, `offer`, `redeem`, `link` and `unlink` needs one."
+        default=None,
+        description="The item; every type but `search`, `offer`, `redeem`, `link`, `unlink` and `consent` needs one.",
     )
     quantity: float = Field(default=1.0, gt=0, le=1e6, allow_inf_nan=False, description="Units.")
     price: Money | None = Field(default=None, description="What one unit cost the shopper.")
@@ -97,7 +98,12 @@ class EventIn(BaseModel):
     placement: Text | None = None
     recommendation_id: Text | None = Field(default=None, description="The answer that led here.")
     position: int | None = Field(default=None, ge=0, le=10_000, description="Rank in that answer, from 0.")
-    consent: list[Text] | None = Field(default=None, max_length=32, description="Purposes the shopper agreed to.")
+    consent: list[Text] | None = Field(
+        default=None,
+        max_length=32,
+        description="The purposes that the shopper agrees to from now on, and no others; needed by `consent`. "
+        "Left out, it says nothing.",
+    )
 
 
 class EventBatch(BaseModel):

@@ -1,7 +1,7 @@
 """The question for a slate and the answer to it."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
@@ -55,7 +55,9 @@ class QuestionContext(BaseModel):
     channel: Text | None = Field(default=None, description="Told to a model that was trained with channels.")
     store: Text | None = Field(default=None, description="What is out of stock there is not shown.")
     item_id: Text | None = Field(
-        default=None, description="The item the page is about; send its view as an event to be answered by it."
+        default=None,
+        description="The item the page is about; send its view as an event to be answered by it. For shoppers who do "
+        "not agree to personalisation it is all that an answer goes by.",
     )
 
 
@@ -127,6 +129,7 @@ class RecommendationResponse(BaseModel):
                     "recommendation_id": "0190f2b6-7c1e-7d3a-9a43-0c7f3a1f5b11",
                     "model_version": "7",
                     "knowledge": "session",
+                    "consent": "granted",
                     "degraded": None,
                     "rung": "full",
                     "took_ms": 3.1,
@@ -153,6 +156,10 @@ class RecommendationResponse(BaseModel):
     model_version: str
     items: list[RecommendedItem]
     knowledge: Knowledge = Field(description="How well the shopper is known: cold, session or known.")
+    consent: Literal["granted", "denied"] | None = Field(
+        description="Whether what is known of the shopper may be used. Where it is denied, nothing but this request "
+        "was: its item, its context, what it excludes. Null where that could not be read, and nothing else either."
+    )
     degraded: str | None = Field(description="What was missing for this answer; null when everything worked.")
     rung: str = Field(
         description="What the answer was made with, the best first: full, without_ranker, without_model, trending, "

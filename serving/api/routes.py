@@ -187,6 +187,7 @@ def _response(answer: Answer) -> dict[str, object]:
             for position, (item, chosen) in enumerate(answer.items)
         ],
         "knowledge": answer.knowledge.value,
+        "consent": answer.consent,
         "degraded": answer.degraded,
         "rung": answer.rung.name.lower(),
         "took_ms": round(answer.took_ms, 3),

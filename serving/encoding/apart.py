@@ -20,7 +20,7 @@ from recsys.sequence.question import question_stream
 from recsys.state import ShopperState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ray.serve import Application
     from ray.serve.handle import DeploymentHandle
@@ -125,5 +125,5 @@ class AskingReader:
                 f"the encoder's deployment gave no vectors within {self._timeout_s:g} s: {failure!r}"
             ) from failure
 
-    def forget(self, shopper: str) -> None:
+    def forget(self, whose: "Callable[[str], bool]") -> None:
         """Nothing is kept here."""

@@ -108,6 +108,17 @@ def spans_of_user(changes: Sequence[Change], user: str, *, signing_in: bool = Fa
     return joined(spans)
 
 
+def last_link(changes: Sequence[Change], user: str, *, is_asking: bool) -> Span:
+    """When a visitor's last link to a user began and ended. One who asks together with the user and is not theirs is
+    linked by the question itself, later than anything that was said."""
+    if is_asking and not (changes and changes[-1].user == user):
+        return FAR_OFF, FAR_OFF
+    last = max((number for number, change in enumerate(changes) if change.user == user), default=None)
+    if last is None:
+        return LONG_AGO, LONG_AGO
+    return changes[last].at, changes[last + 1].at if last + 1 < len(changes) else FAR_OFF
+
+
 def spans_of_visitor(changes: Sequence[Change]) -> list[Span]:
     """Which of a visitor's events are their own: those from when they were nobody, which nobody adopted for good."""
     borders = [Change(LONG_AGO, None), *changes, Change(FAR_OFF, None)]

@@ -15,7 +15,7 @@ from recsys.log.erasures import Erasures
 from serving.store import erasing, items, notes, schema
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note, Place
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note, Place
 
 Found = TypeVar("Found")
 
@@ -40,9 +40,15 @@ class MemoryStore:
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> list[Event]:
         """The `limit` latest things that the shopper did, oldest first."""
+        return (await self.known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)).events
+
+    async def known(
+        self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
+    ) -> Known:
+        """The same, and what the shopper agrees to."""
         until = FAR_OFF if before is None else before
         return self._done(
-            lambda connection: schema.latest(
+            lambda connection: schema.known(
                 connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit
             )
         )

@@ -49,6 +49,14 @@ class Arrival:
     event: Event
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of whoever asks: a history, and the purposes they agreed to; None where they never said."""
+
+    events: list[Event]
+    agreed: frozenset[str] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """Something told to everybody at one store; `told_at` in microseconds UTC."""
@@ -139,6 +147,13 @@ class OnlineStore(Protocol):
         id alone, a visitor who is linked is the user. Asked with both ids, what the visitor did as nobody is among the
         user's: the question itself says who they are, even before any event does.
         """
+        ...
+
+    async def known(
+        self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
+    ) -> Known:
+        """The history, as above, and what the shopper agrees to by now (`recsys/consent.py`), whatever `before` is,
+        read at once. Asked with both ids the two count as linked from now on."""
         ...
 
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:

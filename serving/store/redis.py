@@ -43,11 +43,20 @@ from recsys.log.erasures import Erasures
 from serving.store import redis_erasing, redis_items, redis_search
 from serving.store.erasure import left_of, unnamed
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note, Place
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note, Place
 from serving.store.redis_erased import Sieve
 from serving.store.redis_erasing import Erasing
 from serving.store.redis_line import Line
-from serving.store.redis_row import arguments_of, decode, encode, events_of, exposure_of, exposure_text, in_order
+from serving.store.redis_row import (
+    agreed_of,
+    arguments_of,
+    decode,
+    encode,
+    events_of,
+    exposure_of,
+    exposure_text,
+    in_order,
+)
 from serving.store.redis_schema import RANKS, Durability, prepare
 from serving.store.redis_script import APPEND, EXPOSE, HISTORY, Ask
 from serving.store.redis_trouble import explained
@@ -141,12 +150,18 @@ class RedisStore:
             accepted += [is_kept and next(new) == 1 for is_kept in kept]
         return accepted
 
-    @explained
     async def history(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> list[Event]:
         """The `limit` latest things that the shopper did, oldest first."""
-        rows = await HISTORY.run(
+        return (await self.known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)).events
+
+    @explained
+    async def known(
+        self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
+    ) -> Known:
+        """The same, and what the shopper agrees to."""
+        rows, statements = await HISTORY.run(
             self._read,
             self._prefix,
             "" if user_id is None else f"={user_id}",
@@ -154,7 +169,7 @@ class RedisStore:
             limit,
             "" if before is None else before,
         )
-        return sorted(events_of(rows), key=in_order)[-limit:]
+        return Known(sorted(events_of(rows), key=in_order)[-limit:], agreed_of(statements))
 
     @explained
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:

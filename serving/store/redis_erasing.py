@@ -224,6 +224,7 @@ def places(forgotten: Forgotten) -> tuple[Place, ...]:
         Place("keys arrived, first, ids", forgotten.events, forgotten.events_blanked),
         Place("keys user:ID, visitor:ID"),
         Place("keys told:ID, changes:ID, visitors:ID", forgotten.links),
+        Place("keys consents-of-user:ID, consents-of-visitor:ID"),
         Place("keys exposure:ID", forgotten.exposures, forgotten.exposures_blanked),
         *files,
     )

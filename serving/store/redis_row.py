@@ -11,8 +11,10 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
+from recsys.consent import OfVisitor, Statement, merged
 from recsys.event import ACTS, EVENT_TYPE_OF_CODE, Event, EventType
 from serving.store.draft import Draft
+from serving.store.identity import FAR_OFF, LONG_AGO
 from serving.store.protocol import ExposedItem, Exposure
 from serving.store.redis_script import Argument
 
@@ -30,7 +32,7 @@ _of_item = attrgetter(*_OF_ITEM)
 
 
 def arguments_of(event: Event) -> tuple[Argument, ...]:
-    """The eight arguments of `append.lua` that say one event; ValueError where it cannot be kept."""
+    """The nine arguments of `append.lua` that say one event; ValueError where it cannot be kept."""
     if not -MOST <= event.occurred_at <= MOST:
         raise ValueError(f"occurred_at={event.occurred_at} of event {event.event_id!r} is not an instant before 2255")
     user, visitor, ends = event.user_id, event.anonymous_id, event.type is EventType.UNLINK
@@ -46,6 +48,7 @@ def arguments_of(event: Event) -> tuple[Argument, ...]:
         "1" if event.type in ACTS else "0",
         told,
         "1" if ends else "0",
+        "" if event.consent is None else encode(sorted(set(event.consent))),
     )
 
 
@@ -84,6 +87,23 @@ def events_of(rows: Sequence[bytes]) -> list[Event]:
     parts = [row.rpartition(_END) for row in rows]
     values = decode(b"".join((b"[", b",".join([part[2] for part in parts]), b"]")).decode())
     return [_event(part[0].replace(_NUL_INSIDE, _END).decode(), one) for part, one in zip(parts, values, strict=True)]
+
+
+def agreed_of(statements: Sequence[Sequence[bytes]]) -> frozenset[str] | None:
+    """What a shopper agrees to, given what `history.lua` tells of statements: of each when the visitor's link began and
+    ended (empty, both, where it is the shopper's own), its instant, and the purposes, once or oftener."""
+    user, visitors = None, []
+    for linked_at, ended_at, at, *said in statements:
+        statement = Statement(int(at), frozenset.intersection(*(frozenset(decode(one.decode())) for one in said)))
+        if linked_at == ended_at == b"":
+            user = statement
+        else:
+            visitors.append(OfVisitor(statement, _instant(linked_at), _instant(ended_at)))
+    return merged(user, visitors)
+
+
+def _instant(said: bytes) -> int:
+    return FAR_OFF if said == b"+inf" else LONG_AGO if said == b"-inf" else int(said)
 
 
 def exposure_text(exposure: Exposure) -> str:

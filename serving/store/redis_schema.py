@@ -10,6 +10,7 @@ prefix of the settings and a colon; `serving/store/redis_row.py` tells what rows
 | ids | event ids by the second in which they came, for de-duplication |
 | user:ID, visitor:ID | the acts of a user, and those that carry only a visitor's id, by instant |
 | told:VISITOR | events with both ids; from them follow changes:VISITOR and visitors:USER |
+| consents-of-user:ID, consents-of-visitor:ID | what they said they agree to, by the last instant of each saying |
 | exposure:ID | one slate |
 | items, revisions, revision | the latest of each item, in the order of its last change |
 | notes | the notes |

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from recsys.consent import OfVisitor, merged
 from recsys.errors import StoreError
 from recsys.event import ACTS, Event, EventType
 from recsys.log.erase import Named
-from serving.store import erasing, identity, items, notes
+from serving.store import consent, erasing, identity, items, notes
 from serving.store.draft import Draft
 from serving.store.erasure import left_of, unnamed
-from serving.store.protocol import Arrival, ExposedItem, Exposure, Held
+from serving.store.protocol import Arrival, ExposedItem, Exposure, Held, Known
 
-VERSION = 4
+VERSION = 5
 
 _EVENTS = """
 CREATE TABLE events (
@@ -109,7 +110,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 def _create(connection: sqlite3.Connection) -> None:
     _run(connection, _EVENTS + _OF_BOTH + _LINKS + _EXPOSURES + _EXPOSURES_OF + items.TABLES + notes.TABLES)
-    _run(connection, erasing.TABLES)
+    _run(connection, erasing.TABLES + consent.INDEXES)
 
 
 def _from_1(connection: sqlite3.Connection) -> None:
@@ -134,9 +135,15 @@ def _from_3(connection: sqlite3.Connection) -> None:
     _run(connection, _EVENTS)
     connection.execute(f"INSERT INTO events (number, {_COLUMNS}) SELECT rowid, {_COLUMNS} FROM events_3 ORDER BY rowid")
     _run(connection, f"DROP TABLE events_3; {_OF_BOTH} {_EXPOSURES_OF} {erasing.TABLES}")
+    _from_4(connection)
 
 
-_STEPS = {0: _create, 1: _from_1, 2: _from_2, 3: _from_3}
+def _from_4(connection: sqlite3.Connection) -> None:
+    """Version 4 kept what shoppers agreed to and could not look it up."""
+    _run(connection, consent.INDEXES)
+
+
+_STEPS = {0: _create, 1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
 """How a file of each older version becomes one of this; 0 is an empty file."""
 
 
@@ -154,11 +161,12 @@ def insert(connection: sqlite3.Connection, events: Sequence[Event]) -> list[bool
     return accepted
 
 
-def latest(
+def known(
     connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None, before: int, limit: int
-) -> list[Event]:
-    """The `limit` latest things that the shopper did strictly before an instant, oldest first."""
+) -> Known:
+    """The `limit` latest things that the shopper did before an instant, oldest first, and what they agree to."""
     rows: list[tuple[Any, ...]] = []
+    told: list[OfVisitor] = []
     changes = identity.changes_of(connection, anonymous_id, before=before) if anonymous_id is not None else []
     user = user_id if user_id is not None or not changes else changes[-1].user
     if user is not None:
@@ -166,13 +174,19 @@ def latest(
         visitors = dict.fromkeys(identity.visitors_of(connection, user, before=before))
         for visitor in visitors if anonymous_id is None else {anonymous_id: None, **visitors}:
             is_asking = visitor == anonymous_id
-            known = changes if is_asking else identity.changes_of(connection, visitor, before=before)
-            spans = identity.spans_of_user(known, user, signing_in=is_asking and user_id is not None)
+            linked = changes if is_asking else identity.changes_of(connection, visitor, before=before)
+            spans = identity.spans_of_user(linked, user, signing_in=is_asking and user_id is not None)
             rows += _of_visitor(connection, visitor, spans, before=before, limit=limit)
+            if (said := consent.of_visitor(connection, visitor)) is not None:
+                told.append(OfVisitor(said, *identity.last_link(linked, user, is_asking=is_asking)))
+        agreed = merged(consent.of_user(connection, user), told)
     elif anonymous_id is not None:
         rows += _of_visitor(connection, anonymous_id, identity.spans_of_visitor(changes), before=before, limit=limit)
+        agreed = merged(consent.of_visitor(connection, anonymous_id))
+    else:
+        agreed = None
     rows.sort(key=_moment_then_id)
-    return [_event(row) for row in rows[-limit:]]
+    return Known([_event(row) for row in rows[-limit:]], agreed)
 
 
 def _of_visitor(

@@ -21,7 +21,7 @@ from serving.batching import Batching
 from serving.store import erasing, items, notes, schema
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Note, Place
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note, Place
 from serving.store.sqlite_scrub import scrub
 
 BUSY_TIMEOUT_S = 5.0
@@ -84,14 +84,20 @@ class SqliteStore:
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> list[Event]:
         """The `limit` latest things that the shopper did, oldest first."""
-        found: list[Event] = []
+        return (await self.known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)).events
+
+    async def known(
+        self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
+    ) -> Known:
+        """The same, and what the shopper agrees to."""
+        found: list[Known] = []
 
         def work(connection: sqlite3.Connection) -> None:
             until = FAR_OFF if before is None else before
-            found[:] = schema.latest(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)
+            found[:] = [schema.known(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)]
 
         await self._open.read(work)
-        return found
+        return found[0]
 
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:
         """The next events after a number. SQLite has one writer at a time and gives it the next number, so numbers

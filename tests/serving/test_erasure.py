@@ -44,7 +44,8 @@ def slate(name: str, *, user: str | None = None, visitor: str | None = None, at:
 
 async def filled(store: OnlineStore) -> None:
     """Nine events in this order, three slates and one that is somebody else's."""
-    await store.append([view("1", 1, user=USER), view("2", 2, anonymous=VISITOR), view("3", 3, user="vera")])
+    agreed = [replace(one, consent=("training",)) for one in (view("1", 1, user=USER), view("2", 2, anonymous=VISITOR))]
+    await store.append([*agreed, view("3", 3, user="vera")])
     await store.append([link("4", 4, USER, VISITOR), view("5", 5, anonymous=VISITOR)])
     await store.append([view("6", 6, user=USER, anonymous=TABLET), view("7", 7, anonymous=TABLET)])
     await store.append([view("8", 8, user="vera", anonymous=TABLET), view("9", 9, user=USER)])

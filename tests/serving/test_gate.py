@@ -22,6 +22,10 @@ from tests.serving.shop import NOW
 ITEM = {"title": "Oat drink"}
 ROUTES: list[tuple[str, str, Any, Scope]] = [
     ("POST", "/v1/events", VIEW, Scope.EVENTS_WRITE),
+    ("POST", "/v1/identity:link", {"user_id": "u", "anonymous_id": "v"}, Scope.EVENTS_WRITE),
+    ("POST", "/v1/identity:unlink", {"user_id": "u", "anonymous_id": "v"}, Scope.EVENTS_WRITE),
+    ("PUT", "/v1/shoppers/u/consent", {"purposes": []}, Scope.EVENTS_WRITE),
+    ("GET", "/v1/shoppers/u/consent", None, Scope.RECOMMENDATIONS_READ),
     ("POST", "/v1/recommendations", {}, Scope.RECOMMENDATIONS_READ),
     ("PUT", "/v1/items/oat", ITEM, Scope.CATALOGUE_WRITE),
     ("PATCH", "/v1/items/item-001", {"price": 1.0}, Scope.CATALOGUE_WRITE),
@@ -251,6 +255,14 @@ async def test_a_publishable_key_speaks_of_visitors_and_of_users_only_where_that
         for body in (of_user, {"events": [VIEW, of_user]}):
             refused = await ask(shop, "POST", "/v1/events", body, key=text)
             assert (refused.status_code, refused.json()["type"]) == (403, "urn:attune:problem:visitors-only")
+        for path in ("/v1/identity:link", "/v1/identity:unlink"):
+            both = {"user_id": "u", "anonymous_id": "a"}
+            assert (await ask(shop, "POST", path, both, key=text)).json()["type"] == "urn:attune:problem:visitors-only"
+            assert (await ask(shop, "POST", path, both, key=other)).status_code == 200
+        for method, body in (("PUT", {"purposes": []}), ("GET", None)):
+            assert (await ask(shop, method, "/v1/shoppers/u/consent", body, key=text)).status_code == 403
+            assert (await ask(shop, method, "/v1/shoppers/a/consent?kind=anonymous", body, key=text)).status_code == 200
+            assert (await ask(shop, method, "/v1/shoppers/u/consent", body, key=other)).status_code == 200
         question = {"shopper": {"user_id": "u"}}
         assert (await ask(shop, "POST", "/v1/recommendations", question, key=text)).status_code == 403
         assert (await ask(shop, "POST", "/v1/events", VIEW, key=text)).status_code == 200

@@ -47,6 +47,8 @@ def _is_problem_if_error(answer: httpx.Response) -> bool:
     ("method", "path"),
     [
         *(("POST", "/v1/events"), ("POST", "/v1/recommendations"), ("GET", "/healthz"), ("GET", "/readyz")),
+        *(("POST", "/v1/identity:link"), ("POST", "/v1/identity:unlink")),
+        *((method, "/v1/shoppers/{shopper_id}/consent") for method in ("PUT", "GET")),
         *(("GET", "/v1/admin/status"), ("GET", "/v1/admin/metrics")),
         *((method, "/v1/items/{item_id}") for method in ("PUT", "PATCH", "DELETE", "GET")),
         *(("DELETE", "/v1/shoppers/{shopper_id}"), ("GET", "/v1/shoppers/{shopper_id}/export")),
@@ -75,7 +77,7 @@ def test_no_described_request_makes_the_service_fail(
 
 @given(body=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode(errors="ignore"))))
 @_BOUNDED
-@pytest.mark.parametrize("path", ["/v1/events", "/v1/recommendations", "/v1/items:bulk"])
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/identity:link", "/v1/recommendations", "/v1/items:bulk"])
 def test_no_body_makes_the_service_fail(client: TestClient, path: str, body: bytes) -> None:
     answer = client.post(path, content=body)
     assert answer.status_code < 500

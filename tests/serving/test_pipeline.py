@@ -15,7 +15,7 @@ from recsys.slate import Slate
 from recsys.state import ShopperState
 from serving.exposure import ExposureLog
 from serving.pipeline import Answering, Question
-from serving.store.protocol import Exposure
+from serving.store.protocol import Exposure, Known
 from serving.store.sqlite import SqliteStore
 from tests.serving.shop import NOW, CategoryCounter
 
@@ -23,11 +23,11 @@ from tests.serving.shop import NOW, CategoryCounter
 class SlowStore(SqliteStore):
     """A store whose disk takes its time to read."""
 
-    async def history(
+    async def known(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
-    ) -> list[Event]:
+    ) -> Known:
         await asyncio.sleep(10)
-        return await super().history(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)
+        return await super().known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)
 
 
 class Notebook:

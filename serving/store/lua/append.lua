@@ -1,11 +1,11 @@
 -- ARGV: prefix, seconds for which ids are known (0: for good), milliseconds after which an unseen shopper is forgotten
 -- (0: never), '1' if HMACs are given, and of each event: id, row, instant, '=USER' or '', '=VISITOR' or '', '1' if it is
--- part of a history, its place among what was told of the visitor or '', '1' if it ends a link, HMAC of the user or '',
--- HMAC of the visitor or ''.
+-- part of a history, its place among what was told of the visitor or '', '1' if it ends a link, the purposes agreed to
+-- (JSON, sorted) or '', HMAC of the user or '', HMAC of the visitor or ''.
 -- Returns 1 for each new event and 0 for each known one, or who is erased, and then nothing was done.
 -- All or nothing: nothing below can fail half-way.
-local known_s, forget_ms, FIELDS = tonumber(ARGV[2]), tonumber(ARGV[3]), 10
-local refused = refusal(ARGV[4], 13, FIELDS)
+local known_s, forget_ms, FIELDS = tonumber(ARGV[2]), tonumber(ARGV[3]), 11
+local refused = refusal(ARGV[4], 14, FIELDS)
 if refused then return refused end
 local now = tonumber(redis.call('TIME')[1])
 local accepted, late, users, visitors = {}, {}, {}, {}
@@ -67,6 +67,9 @@ local function keep(place)
     redis.call('ZADD', user and P .. 'user:' .. user or P .. 'visitor:' .. visitor, at, row)
   end
   if told ~= '' then tell(visitor, at, user, told, ARGV[place + 7] == '1') end
+  local agreed = ARGV[place + 8]
+  if agreed ~= '' and user then redis.call('ZADD', P .. 'consents-of-user:' .. user, 'GT', at, agreed) end
+  if agreed ~= '' and visitor then redis.call('ZADD', P .. 'consents-of-visitor:' .. visitor, 'GT', at, agreed) end
   if user then users[user] = true end
   if visitor then visitors[visitor] = true end
   return 1
@@ -82,10 +85,10 @@ local function expire_later()
   for visitor in pairs(visitors) do
     local user = current_of(visitor)
     if user then users[user] = true end
-    for _, name in ipairs({'visitor:', 'told:', 'changes:'}) do redis.call('PEXPIRE', P .. name .. visitor, forget_ms) end
+    for _, name in ipairs({'visitor:', 'told:', 'changes:', 'consents-of-visitor:'}) do redis.call('PEXPIRE', P .. name .. visitor, forget_ms) end
   end
   for user in pairs(users) do
-    for _, name in ipairs({'user:', 'visitors:'}) do redis.call('PEXPIRE', P .. name .. user, forget_ms) end
+    for _, name in ipairs({'user:', 'visitors:', 'consents-of-user:'}) do redis.call('PEXPIRE', P .. name .. user, forget_ms) end
   end
 end
 

@@ -15,14 +15,16 @@ end
 
 local users, visitors = next_ones(tonumber(ARGV[8])), next_ones(tonumber(ARGV[9]))
 local events = next_ones(tonumber(ARGV[10]))
-for _, user in ipairs(users) do redis.call('UNLINK', P .. 'user:' .. user, P .. 'visitors:' .. user) end
+for _, user in ipairs(users) do
+  for _, name in ipairs({'user:', 'visitors:', 'consents-of-user:'}) do redis.call('UNLINK', P .. name .. user) end
+end
 for _, visitor in ipairs(visitors) do
   for _, entry in ipairs(redis.call('LRANGE', P .. 'changes:' .. visitor, 0, -1)) do
     local at, user = string.match(entry, '^(-?%d+)=(.*)$')
     if user then redis.call('ZREM', P .. 'visitors:' .. user, at .. ':' .. visitor) end
     links = links + 1
   end
-  for _, name in ipairs({'visitor:', 'told:', 'changes:'}) do redis.call('UNLINK', P .. name .. visitor) end
+  for _, name in ipairs({'visitor:', 'told:', 'changes:', 'consents-of-visitor:'}) do redis.call('UNLINK', P .. name .. visitor) end
 end
 for _, id in ipairs(events) do redis.call('ZREM', P .. 'ids', id) end
 for act = place, #ARGV, 4 do

@@ -14,7 +14,7 @@ from recsys.errors import StoreError
 from recsys.event import Event
 from serving.api.application import create_app
 from serving.service import Service
-from serving.store.protocol import Exposure
+from serving.store.protocol import Exposure, Known
 from serving.store.sqlite import SqliteStore
 from serving.watching.meter import Meter, Stage
 from tests.serving.conftest import Shopfront
@@ -35,12 +35,12 @@ class BrokenStore(SqliteStore):
     async def record_exposures(self, exposures: Sequence[Exposure]) -> None:
         raise StoreError("the disk is full")
 
-    async def history(
+    async def known(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
-    ) -> list[Event]:
+    ) -> Known:
         if not self.reads:
             raise StoreError("the disk is gone")
-        return await super().history(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)
+        return await super().known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)
 
 
 @asynccontextmanager
