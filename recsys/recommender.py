@@ -302,4 +302,7 @@ class Recommender:
         return [because or Reason("worth a look")] * len(item)
 
     def _told(self, reason: Reason) -> str:
-        return reason.words.format(title=self.catalogue.title(reason.cause)) if reason.cause else reason.words
+        if not reason.cause:
+            return reason.words
+        shown = self.catalogue.title(reason.cause) if self.offer is None else self.offer.item(reason.cause).title
+        return reason.words.format(title=shown)
