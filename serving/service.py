@@ -15,6 +15,7 @@ from recsys.clock import SECOND, Clock, to_datetime
 from recsys.consent import Rules
 from recsys.errors import BundleError, ConfigError, RecsysError
 from serving.api.health import Readiness
+from serving.backfill import Backfill
 from serving.events import Listening
 from serving.exposure import ExposureLog
 from serving.following import Following
@@ -87,6 +88,7 @@ class Service:
         self._exposures = ExposureLog(store, meter=meter)
         offer = offer_of(recommender)
         self.listening = Listening(store, offer, clock, meter=meter)
+        self.backfill = Backfill(self.listening)
         self.stocking = Stocking(store, recommender.catalogue, offer, clock=clock, meter=meter)
         self.answering = Answering(
             recommender,
