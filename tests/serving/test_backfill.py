@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pyarrow.parquet as pq
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,9 +26,11 @@ from serving.exporter import export
 from serving.security.keys import Keys
 from serving.security.scope import Scope
 from serving.store.memory import MemoryStore
+from serving.store.redis import RedisStore
 from tests.made_up_shop import MadeUpShop
 from tests.serving.conftest import Shopfront
 from tests.serving.locked import a_key, bearer, locked
+from tests.serving.redis_server import RedisServer
 from tests.serving.shop import NOW, CategoryCounter
 from tests.serving.stores import Place
 from tests.serving.watching.scrape import Scraped
@@ -117,8 +120,9 @@ async def test_ten_thousand_rows_of_eight_mebibytes_are_one_request_and_more_are
 async def test_one_backfill_at_a_time_and_live_events_and_answers_go_on_beside_it(shop: Shopfront) -> None:
     rows = [row(f"e{number}", NOW - number * HOUR) for number in range(5_000)]
     running = asyncio.create_task(send(shop.http, *rows))
-    while not await shop.store.last_number():
-        await asyncio.sleep(0)
+    for _ in range(10_000):
+        if await shop.store.last_number():
+            break
     refused = await send(shop.http, row("other", NOW))
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     shop.clock.advance(1)
@@ -146,6 +150,27 @@ async def test_a_key_for_backfills_does_nothing_else_and_has_a_rate_of_its_own(t
         shop.ticks.at = 10.0
         assert await status("/v1/events", text) == 403
         assert await status("/v1/events:backfill", other) == 403
+
+
+async def test_in_redis_an_event_sent_again_after_its_id_was_forgotten_is_still_in_the_history_once(
+    redis_server: RedisServer,
+) -> None:
+    store = RedisStore(redis_server.url, prefix="forgetful", known_days=1)
+    await store.open()
+    listening = Listening(store, CategoryCounter().offer, ManualClock(NOW))
+    old, young = row("old", NOW - YEAR), row("young", NOW - DAY)
+    await listening.hear([old, young], PAST)
+    with redis.Redis.from_url(redis_server.url) as client:
+        seconds = client.time()[0]
+        client.zadd("forgetful:ids", {"old": seconds - 86_400 - 60, "young": seconds - 86_400 + 60})
+    assert (await listening.hear([row("another", NOW)], PAST)).accepted == 1, "with it what is too old is forgotten"
+    again = await listening.hear([old, young], PAST)
+    assert [receipt.status for receipt in again.results] == ["accepted", "duplicate"]
+    found = await store.history(user_id="u", anonymous_id=None, limit=9)
+    assert [event.event_id for event in found] == ["old", "young", "another"]
+    arrived = await store.arrived(after=0, limit=9)
+    assert [one.event.event_id for one in arrived] == ["old", "young", "another", "old"], "the log takes an id once"
+    await store.close()
 
 
 FACTS = st.lists(
