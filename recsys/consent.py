@@ -85,7 +85,11 @@ class Rules:
 
     @classmethod
     def of(
-        cls, *, personalisation: Collection[str], training: Collection[str], default: Default = "granted"
+        cls,
+        *,
+        personalisation: Collection[str] = ("personalisation",),
+        training: Collection[str] = ("training",),
+        default: Default = "granted",
     ) -> "Rules":
         """From settings: what the shop calls each of them, and what counts where nobody said anything."""
         return cls(Rule(frozenset(personalisation), default), Rule(frozenset(training), default))

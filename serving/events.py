@@ -14,6 +14,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -26,7 +27,23 @@ from serving.store.protocol import OnlineStore
 from serving.watching.meter import Meter
 
 FUTURE_TOLERANCE = 5 * MINUTE
-EARLIEST = parse_instant("1990-01-01")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms events are taken in: the first instant they may be from, what each of them must say, and whether
+    they count as what shoppers do now."""
+
+    earliest: int
+    needed: tuple[str, ...] = ()
+    is_live: bool = True
+
+
+LIVE = Terms(parse_instant("1990-01-01"))
+"""Earlier is a clock that nobody set."""
+PAST = Terms(parse_instant("1970-01-02"), ("event_id", "occurred_at"), is_live=False)
+"""Somebody else's records of years: each names itself, so that it can be sent again, and its instant. The first day of
+1970 is what columns of times say that hold nothing."""
 _NEEDS = {
     EventType.SEARCH: ("query",),
     EventType.OFFER: ("offer_id",),
@@ -59,14 +76,14 @@ class Listening:
         """Another assortment says from now on what is known."""
         self._offer = offer
 
-    async def hear(self, offered: Sequence[object]) -> Receipts:
+    async def hear(self, offered: Sequence[object], terms: Terms = LIVE) -> Receipts:
         """A receipt for each offered JSON value, in order; raises StoreError if nothing could be made durable."""
         now = self._clock.now()
         receipts: list[Receipt] = []
         events: list[Event] = []
         for value in offered:
             try:
-                event, note = self._understood(value, now)
+                event, note = self._understood(value, now, terms)
             except ValueError as refusal:
                 receipts.append(Receipt(event_id=_id_in(value), status="rejected", reason=_reason(refusal)))
             else:
@@ -79,22 +96,25 @@ class Listening:
             receipt if receipt.status == "rejected" or next(fresh) else _duplicate(receipt) for receipt in receipts
         ]
         counts: Counter[str] = Counter(receipt.status for receipt in results)
-        self._meter.heard(counts, took_s)
+        if terms.is_live:
+            self._meter.heard(counts, took_s)
+        else:
+            self._meter.backfilled(counts)
         return Receipts(
             accepted=counts["accepted"], duplicate=counts["duplicate"], rejected=counts["rejected"], results=results
         )
 
-    def _understood(self, value: object, now: int) -> tuple[Event, str | None]:
+    def _understood(self, value: object, now: int, terms: Terms) -> tuple[Event, str | None]:
         offered = EventIn.model_validate(value)
         if offered.user_id is None and offered.anonymous_id is None:
             raise ValueError("user_id or anonymous_id is needed to know whose event this is")
-        for name in _NEEDS.get(offered.type, ("item_id",)):
+        for name in (*_NEEDS.get(offered.type, ("item_id",)), *terms.needed):
             if getattr(offered, name) is None:
                 raise ValueError(f"{_an(offered.type)} event needs {_an(name)}")
         occurred_at, notes = now, []
         if offered.occurred_at is not None:
             occurred_at = min(to_instant(offered.occurred_at), now)
-            notes += _judge_time(to_instant(offered.occurred_at), now)
+            notes += _judge_time(to_instant(offered.occurred_at), now, terms)
         if offered.item_id is not None and (unknown := self._offer.unknown(offered.item_id)):
             notes.append(f"{unknown} does not know {offered.item_id!r} yet; until it does, answers ignore it")
         return _event(offered, occurred_at), "; ".join(notes) or None
@@ -105,14 +125,15 @@ def _an(name: str) -> str:
     return f"{'an' if name[0] in 'aeio' or name.startswith('un') else 'a'} {name}"
 
 
-def _judge_time(said: int, now: int) -> list[str]:
+def _judge_time(said: int, now: int, terms: Terms) -> list[str]:
     if said > now + FUTURE_TOLERANCE:
         raise ValueError(
             f"occurred_at {_written(said)} is more than 5 minutes ahead of the server's "
             f"{to_datetime(now).isoformat()}; check the sender's clock"
         )
-    if said < EARLIEST:
-        raise ValueError(f"occurred_at {_written(said)} is before 1990; check the sender's clock")
+    if said < terms.earliest:
+        first = f"{to_datetime(terms.earliest):%Y-%m-%d}"
+        raise ValueError(f"occurred_at {_written(said)} is before {first}; check the sender's clock")
     if said > now:
         return [f"occurred_at was {(said - now) / SECOND:.1f} s ahead of the server and counts as now"]
     return []

@@ -15,6 +15,7 @@ from recsys.clock import SECOND, Clock, SystemClock, to_datetime
 from recsys.consent import Rules
 from recsys.errors import BundleError, ConfigError, RecsysError
 from serving.api.health import Readiness
+from serving.backfill import Backfill
 from serving.events import Listening
 from serving.exposure import ExposureLog
 from serving.following import Following
@@ -90,6 +91,7 @@ class Service:
         self._exposures = ExposureLog(store, meter=meter)
         offer = offer_of(recommender)
         self.listening = Listening(store, offer, clock, meter=meter)
+        self.backfill = Backfill(self.listening)
         self.stocking = Stocking(store, recommender.catalogue, offer, clock=clock, meter=meter)
         self.forgetting = Forgetting(
             store, clock=clock, recommenders=self._in_memory, ids_in=ids_in, every_s=follow_every_s / 2

@@ -50,7 +50,7 @@ class Dataset:
     """Everything that training reads.
 
     Attributes:
-        log: the event log.
+        log: the event log, without shoppers who do not agree to training.
         key: names the coded log: its content, from when the vocabularies are, and the code that coded it.
         order_only: it holds an order but no times (literature mode).
         catalogue: the items seen before the cut-off; later ones are unknown.
@@ -93,7 +93,7 @@ class Dataset:
         """Read the recipe's log and cut it as the recipe's split says; the `engine` builds the sequences, threads of
         this process if it is None. Items and names that are known at the `start` keep their numbers. With a `coding`
         exactly what it knows is known: it is that of a release, for asking it."""
-        log, source = EventLog(recipe.log_folder), recipe.data
+        log, source = EventLog(recipe.log_folder).of_the_willing(recipe.consent.training), recipe.data
         until = recipe.split.vocabulary_until(source.cutoff)
         survey = Survey.of(log, until=until)
         if not len(survey.items):
@@ -102,10 +102,11 @@ class Dataset:
                 f"{to_datetime(survey.first).isoformat()} to {to_datetime(survey.last).isoformat()}; cut later"
             )
         fixed = _digest_of(coding) if coding else start.version if start else None
+        agreed = [repr(recipe.consent.training)] if log.unwilling is not None else []
         coding = coding or Coding(*_known(log.items(until), survey, start))
         catalogue, channels, devices = coding.catalogue, coding.channels, coding.devices
         lookback = int(recipe.features["memory"])
-        key = _digest(log.fingerprint, until, lookback, code_digest(), *([fixed] if fixed else []))
+        key = _digest(log.fingerprint, until, lookback, code_digest(), *([fixed] if fixed else []), *agreed)
         folder = log.cache_folder / f"histories-{key}"
         histories = gather(log, survey, coding, folder, lookback=lookback, engine=engine)
         _insist_unchanged(log, folder)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recsys.consent import Rules
 from recsys.errors import ConfigError
 from recsys.feature.spec import FeatureSpec
 from recsys.intent.heads import IntentHeads
@@ -57,6 +58,7 @@ class Recipe:
     reuse: bool
     register: bool
     promote: Promotion
+    consent: Rules
     settings: Mapping[str, Any]
 
     def __post_init__(self) -> None:

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from recsys.consent import Rule
 from recsys.errors import DataError
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, EventType
+from recsys.log.consent import Unwilling
 from recsys.log.disk import CACHE
 from recsys.log.event_files import PART, pieces
 from recsys.log.manifest import DataFile, Manifest, read_manifest
@@ -26,7 +28,7 @@ _IDS = ("user_id", "anonymous_id")
 
 @dataclass(frozen=True, slots=True)
 class EventLog:
-    """A log folder written by `recsys.log.writer`, as it was when this was made.
+    """A log folder written by `recsys.log.writer`, as it was when this was made; without rows of the `unwilling`.
 
     Raises:
         SourceError: there is no log in `folder`.
@@ -34,10 +36,16 @@ class EventLog:
     """
 
     folder: Path
+    unwilling: Unwilling | None = field(default=None, repr=False, compare=False)
     _manifest: Manifest = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_manifest", read_manifest(self.folder))
+
+    def of_the_willing(self, rule: Rule) -> "EventLog":
+        """The same log without the events of shoppers who do not agree to what the rule is about."""
+        unwilling = Unwilling.of(self, rule)
+        return self if unwilling is None else EventLog(self.folder, unwilling)
 
     @property
     def summary(self) -> LogSummary:
@@ -130,13 +138,15 @@ class EventLog:
         until: int | None,
     ) -> Iterator[pa.Table]:
         needed = {name for name in wanted if name != SHOPPER}
-        needed |= set(_IDS) if SHOPPER in wanted else set()
+        needed |= set(_IDS) if SHOPPER in wanted or self.unwilling is not None else set()
         names = {event_type.value for event_type in types}
         by_type = bool(names) and not set(file.types) <= names
         by_time = (since is not None and file.first < since) or (until is not None and file.last >= until)
         needed |= ({"type"} if by_type else set()) | ({"occurred_at"} if by_time else set())
         try:
             for piece in pieces(self.folder / file.path, [name for name in EVENT_SCHEMA.names if name in needed]):
+                if self.unwilling is not None:
+                    piece = piece.filter(self.unwilling.agree(piece))
                 if by_type:
                     piece = piece.filter(pc.is_in(piece["type"], value_set=pa.array(sorted(names))))
                 if by_time:

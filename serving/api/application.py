@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from recsys.errors import OverloadError, StoreError
 from recsys.retrieval.filter.parse import json_schema
-from serving.api import admin, consent, identity, items, routes, shoppers
+from serving.api import admin, backfill, consent, identity, items, routes, shoppers
 from serving.api.consent import ConsentIn
 from serving.api.envelope import Envelope
 from serving.api.event import EventBatch, EventIn
@@ -57,12 +57,13 @@ def create_app(service: Service, *, max_concurrent: int = 128, guard: Guard | No
     )
     app.state.service = service
     app.include_router(routes.router)
+    app.include_router(backfill.router)
     app.include_router(consent.router)
     app.include_router(identity.router)
     app.include_router(items.router)
     app.include_router(shoppers.router)
     app.include_router(admin.router)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, larger={backfill.PATH: backfill.MAX_BYTES})
     meter = service.lookout.meter
     app.add_middleware(Shedding, limit=max_concurrent, shed=meter.shed)
     if guard is not None:

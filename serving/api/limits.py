@@ -4,10 +4,11 @@ Plain ASGI, because a request must not pay for wrappers it does not need.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.api.envelope import path_of
 from serving.api.problem import Problem
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -15,15 +16,24 @@ BODY_TIMEOUT_S = 10.0
 
 
 class BodyLimit:
-    """Answers 413 as soon as a body is known to exceed `limit` bytes; the rest of it is never read. Answers 408 when a
-    body is not there after `timeout_s`, so that nobody holds a place among the running requests by sending slowly.
+    """Answers 413 as soon as a body is known to exceed `limit` bytes; the rest of it is never read. Paths in `larger`
+    have limits of their own. Answers 408 when a body is not there after `timeout_s`, so that nobody holds a place among
+    the running requests by sending slowly.
 
     While the body is being read the refusal is a `Problem`, which the application turns into its response.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int = MAX_BODY_BYTES, timeout_s: float = BODY_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limit: int = MAX_BODY_BYTES,
+        larger: Mapping[str, int] | None = None,
+        timeout_s: float = BODY_TIMEOUT_S,
+    ) -> None:
         self.app = app
         self.limit = limit
+        self.larger = dict(larger or {})
         self.timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,8 +41,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if _declared(scope) > self.limit:
-            await self._problem().response()(scope, receive, send)
+        limit = self.larger.get(path_of(scope), self.limit)
+        if _declared(scope) > limit:
+            await _too_large(limit).response()(scope, receive, send)
             return
         read, whole, deadline = 0, False, asyncio.get_running_loop().time() + self.timeout_s
 
@@ -47,19 +58,11 @@ class BodyLimit:
                 raise self._late() from None
             whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
-            if read > self.limit:
-                raise self._problem()
+            if read > limit:
+                raise _too_large(limit)
             return message
 
         await self.app(scope, counted, send)
-
-    def _problem(self) -> Problem:
-        return Problem(
-            413,
-            f"the body may hold {self.limit} bytes at most; send events in smaller batches",
-            kind="body-too-large",
-            headers={"connection": "close"},
-        )
 
     def _late(self) -> Problem:
         return Problem(
@@ -68,6 +71,15 @@ class BodyLimit:
             kind="body-too-slow",
             headers={"connection": "close"},
         )
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(
+        413,
+        f"the body may hold {limit} bytes at most; send events in smaller batches",
+        kind="body-too-large",
+        headers={"connection": "close"},
+    )
 
 
 def _declared(scope: Scope) -> int:

@@ -11,6 +11,7 @@ class Scope(StrEnum):
     """One thing that a key may be used for; `admin` opens every route."""
 
     EVENTS_WRITE = "events:write"
+    EVENTS_BACKFILL = "events:backfill"
     RECOMMENDATIONS_READ = "recommendations:read"
     CATALOGUE_WRITE = "catalogue:write"
     SHOPPERS_READ = "shoppers:read"

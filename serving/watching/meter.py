@@ -102,6 +102,13 @@ class Meter:
     def _make_listening(self) -> None:
         events = Counter("attune_events_total", "Events by what became of them.", ("status",), registry=self.registry)
         self._events = {status: events.labels(status) for status in ("accepted", "duplicate", "rejected")}
+        past = Counter(
+            "attune_events_backfilled_total",
+            "Events of the past by what became of them; they count nowhere else.",
+            ("status",),
+            registry=self.registry,
+        )
+        self._past = {status: past.labels(status) for status in self._events}
         self._append = Distribution(
             "attune_event_append_seconds",
             "Time until events were durable, one observation a request.",
@@ -199,6 +206,11 @@ class Meter:
             if count := counts.get(status, 0):
                 child.inc(count)
         self._append.observe(took_s)
+
+    def backfilled(self, counts: Mapping[str, int]) -> None:
+        """Events of the past came in: how many became what."""
+        for status, child in self._past.items():
+            child.inc(counts.get(status, 0))
 
     def exported(self, events: int, *, lag_s: float, waiting: int = 0, failing: bool = False) -> None:
         """So many more events are in files; so many others wait, the oldest for so long; the latest round failed."""

@@ -170,7 +170,7 @@ async def test_five_minutes_ahead_is_tolerated_and_a_second_more_is_not(shop: Sh
 
 @pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
 async def test_a_time_before_there_were_shops_like_this_is_refused(shop: Shopfront, moment: str) -> None:
-    assert "before 1990" in await refusal(shop, VIEW | {"occurred_at": moment})
+    assert "before 1990-01-01" in await refusal(shop, VIEW | {"occurred_at": moment})
 
 
 @pytest.mark.parametrize("moment", [1714564800, "2024-05-01T12:00:00", "yesterday", "", None.__class__.__name__])

@@ -20,10 +20,12 @@ from tests.serving.locked import VIEW, Locked, Ticks, a_key, bearer, described, 
 from tests.serving.shop import NOW
 
 ITEM = {"title": "Oat drink"}
+PAST = "2001-02-03T04:05:06Z"
 ROUTES: list[tuple[str, str, Any, Scope]] = [
     ("POST", "/v1/events", VIEW, Scope.EVENTS_WRITE),
     ("POST", "/v1/identity:link", {"user_id": "u", "anonymous_id": "v"}, Scope.EVENTS_WRITE),
     ("POST", "/v1/identity:unlink", {"user_id": "u", "anonymous_id": "v"}, Scope.EVENTS_WRITE),
+    ("POST", "/v1/events:backfill", VIEW | {"event_id": "e", "occurred_at": PAST}, Scope.EVENTS_BACKFILL),
     ("PUT", "/v1/shoppers/u/consent", {"purposes": []}, Scope.EVENTS_WRITE),
     ("GET", "/v1/shoppers/u/consent", None, Scope.RECOMMENDATIONS_READ),
     ("POST", "/v1/recommendations", {}, Scope.RECOMMENDATIONS_READ),

@@ -72,7 +72,7 @@ def test_a_development_key_opens_loopback_for_a_week_and_nothing_else() -> None:
     assert ring.living(NOW, on_loopback=False) == []
 
 
-@pytest.mark.parametrize("scope", [Scope.ADMIN, Scope.CATALOGUE_WRITE])
+@pytest.mark.parametrize("scope", [Scope.ADMIN, Scope.CATALOGUE_WRITE, Scope.EVENTS_BACKFILL])
 def test_a_key_for_browsers_may_write_events_and_read_answers_and_never_more(scope: Scope) -> None:
     with pytest.raises(ConfigError, match=f"may not have {scope}"):
         a_key(Scope.EVENTS_WRITE, scope, kind=Kind.PUBLISHABLE)

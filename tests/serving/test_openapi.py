@@ -77,7 +77,10 @@ def test_no_described_request_makes_the_service_fail(
 
 @given(body=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode(errors="ignore"))))
 @_BOUNDED
-@pytest.mark.parametrize("path", ["/v1/events", "/v1/identity:link", "/v1/recommendations", "/v1/items:bulk"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/events", "/v1/events:backfill", "/v1/identity:link", "/v1/recommendations", "/v1/items:bulk"],
+)
 def test_no_body_makes_the_service_fail(client: TestClient, path: str, body: bytes) -> None:
     answer = client.post(path, content=body)
     assert answer.status_code < 500
