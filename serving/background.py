@@ -32,7 +32,8 @@ from serving.watching.logs import configure
 
 _log = logging.getLogger("attune.export")
 _SOON_S = 0.5
-_SELDOM_S = 30.0
+_WELL_S = 30.0
+"""Who lived for so long did not fail at the start."""
 _NICE = 10
 
 
@@ -44,14 +45,23 @@ class Background:
         settings: where events go, and how often.
         patience_s: how long its last round may take before it is killed; what it has not written then is written by
             the next one.
+        longest_pause_s: how soon, at the latest, an exporter that ended is followed by the next; the first pauses are
+            shorter.
     """
 
     def __init__(
-        self, store: Mapping[str, Any], settings: ExportSettings, *, log_format: str = "plain", patience_s: float = 30.0
+        self,
+        store: Mapping[str, Any],
+        settings: ExportSettings,
+        *,
+        log_format: str = "plain",
+        patience_s: float = 30.0,
+        longest_pause_s: float = 10.0,
     ) -> None:
         told = asdict(settings) | {"folder": str(settings.folder.absolute())}
         self._input = json.dumps({"store": dict(store), "export": told, "log_format": log_format}).encode() + b"\n"
         self._patience_s = patience_s
+        self._longest_pause_s = longest_pause_s
         self._stopping = threading.Event()
         self._turn = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
@@ -77,17 +87,18 @@ class Background:
         self._thread.join()
 
     def _keep(self) -> None:
-        pause_s = _SOON_S
+        pause_s = first_s = min(_SOON_S, self._longest_pause_s)
         while (child := self._started()) is not None:
             began = time.monotonic()
             status = child.wait()
+            _end_input(child)
             if self._stopping.is_set():
                 return
-            if time.monotonic() - began > _SELDOM_S:
-                pause_s = _SOON_S
+            if time.monotonic() - began > _WELL_S:
+                pause_s = first_s
             _log.error("the exporter (%d) ended with status %d; another one in %g s", child.pid, status, pause_s)
             self._stopping.wait(pause_s)
-            pause_s = min(2 * pause_s, _SELDOM_S)
+            pause_s = min(2 * pause_s, self._longest_pause_s)
 
     def _started(self) -> "subprocess.Popen[bytes] | None":
         with self._turn:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -120,10 +121,10 @@ def main() -> None:
     line = died = 0
     while True:
         shutil.copytree(ready, folder)
-        status = status_of(lambda: dying(folder, line))
+        status = status_of(partial(dying, folder, line))
         assert status in (0, -signal.SIGKILL), status
         died += status != 0
-        assert status_of(lambda: looking(folder)) == 0, f"killed at line {line}"
+        assert status_of(partial(looking, folder)) == 0, f"killed at line {line}"
         shutil.rmtree(folder)
         if status == 0:
             break
