@@ -5,6 +5,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from serving.experiment import Arm, Experiment
+
+
+class ArmArgs(BaseModel):
+    """One way to answer in an experiment (`serving/experiment.py`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: float = Field(ge=0, description="Of the shoppers, relative to the other arms'.")
+    ranker: bool = Field(default=True, description="Whether the ranker orders what is shown, where there is one.")
+
 
 class ServeArgs(BaseModel):
     """The arguments of `serving.app.build`, on the command line, in `conf/serve.yaml` or in a KubeRay file."""
@@ -27,6 +38,9 @@ class ServeArgs(BaseModel):
         description="Of how many events the encoder keeps what it made of them, so that it reads only what is new.",
     )
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
+    experiments: dict[str, dict[str, ArmArgs]] = Field(
+        default_factory=dict, description="The arms of each experiment by name; each shopper is in one arm of each."
+    )
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
     follow: bool = Field(default=True, description="Take over the release that a note in the store wants.")
     metrics_host: str = Field(default="127.0.0.1", description="Where the port for metrics is open.")
@@ -48,3 +62,10 @@ class ServeArgs(BaseModel):
     loopback: bool = Field(
         default=False, description="Keep Ray Serve's internal port off the network; for a single machine."
     )
+
+    def running_experiments(self) -> list[Experiment]:
+        """As the service runs them; ConfigError where one has no arm that anybody could be in."""
+        return [
+            Experiment(name, [Arm(name=arm, share=said.share, ranker=said.ranker) for arm, said in arms.items()])
+            for name, arms in self.experiments.items()
+        ]

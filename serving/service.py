@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from recsys.clock import SECOND, Clock, SystemClock, to_datetime
 from recsys.errors import BundleError, ConfigError, RecsysError
 from serving.api.health import Readiness
 from serving.events import Listening
+from serving.experiment import Experiment
 from serving.exposure import ExposureLog
 from serving.following import Following
 from serving.items import Stocking
@@ -67,6 +68,7 @@ class Service:
         largest_batch: int = 32,
         deadline_s: float = 2.0,
         store_timeout_s: float = 1.0,
+        experiments: Sequence[Experiment] = (),
         folder: Path = Path(),
         load: Callable[[Path], Loaded] | None = None,
         follow_every_s: float = 1.0,
@@ -97,6 +99,7 @@ class Service:
             largest_batch=largest_batch,
             deadline_s=deadline_s,
             store_timeout_s=store_timeout_s,
+            experiments=experiments,
             meter=meter,
         )
         self._began_to_answer()

@@ -189,5 +189,6 @@ def _response(answer: Answer) -> dict[str, object]:
         "knowledge": answer.knowledge.value,
         "degraded": answer.degraded,
         "rung": answer.rung.name.lower(),
+        "experiments": answer.experiments,
         "took_ms": round(answer.took_ms, 3),
     }

@@ -11,6 +11,7 @@ prefix of the settings and a colon; `serving/store/redis_row.py` tells what rows
 | user:ID, visitor:ID | the acts of a user, and those that carry only a visitor's id, by instant |
 | told:VISITOR | events with both ids; from them follow changes:VISITOR and visitors:USER |
 | exposure:ID | one slate |
+| shown, shown_number | the ids of slates as they were recorded (a stream), how many were |
 | items, revisions, revision | the latest of each item, in the order of its last change |
 | notes | the notes |
 | erased, erasing_key | who was erased, by the HMAC of the id; the key of these HMACs |

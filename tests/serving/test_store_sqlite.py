@@ -94,7 +94,7 @@ async def test_a_file_of_a_later_version_is_refused_with_both_versions(tmp_path:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match=r"schema version 99.*reads version 4"):
+    with pytest.raises(StoreError, match=r"schema version 99.*reads version 5"):
         await SqliteStore(path).open()
 
 
