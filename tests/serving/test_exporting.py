@@ -94,7 +94,7 @@ async def test_without_room_nothing_is_lost_it_is_said_and_it_goes_on_when_there
     assert "File too large); see to it that it can be written and has room" in told.trouble
     assert (told.events, told.lag(501, now=NOW + 90 * SECOND)) == (1, (500, 90.0))
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [".lock", *(p.name for p in exported_files(folder))]
+        [".lock", "exposures", *(p.name for p in exported_files(folder))]
     )
     assert await rounds.round()
     assert sorted(ids(folder)) == sorted(["first", *names])
