@@ -55,7 +55,7 @@ def until(condition: Callable[[], bool], *, timeout_s: float, what: str) -> None
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("stride", [29, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [37, pytest.param(1, marks=pytest.mark.slow)])
 def test_whichever_line_it_is_killed_at_the_next_export_makes_it_whole(stride: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.serving.dying_export", str(tmp_path), str(stride)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
