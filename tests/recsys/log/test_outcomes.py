@@ -99,7 +99,11 @@ def told(found: pa.Table) -> list[tuple[Any, ...]]:
 
 NAMES, ITEMS = st.sampled_from("rqs"), st.sampled_from(["a", "b", "", "a\0"])
 EVENTS = st.builds(
-    event, st.sampled_from(list(EventType)), st.integers(-3, 12).map(lambda at: AT + at * HOUR), st.none() | ITEMS, st.none() | NAMES
+    event,
+    st.sampled_from(list(EventType)),
+    st.integers(-3, 12).map(lambda at: AT + at * HOUR),
+    st.none() | ITEMS,
+    st.none() | NAMES,
 )
 
 
