@@ -20,7 +20,7 @@ class Fingerprints:
     """Fingerprints of lists of catalogue indices; remembers the digest of every id it met. Threads may share it."""
 
     def __init__(self) -> None:
-        self._digest = np.empty(0, "V8")
+        self._digest = np.empty(0, "<u8")
         self._known = np.empty(0, bool)
 
     def of(self, item: np.ndarray, id_of: Callable[[int], str]) -> str:
@@ -29,14 +29,14 @@ class Fingerprints:
             self._grow(int(item.max()) + 1)
         digest, known = self._digest, self._known
         for index in item[~known[item]].tolist():
-            digest[index] = _one(id_of(index))
+            digest[index] = int.from_bytes(_one(id_of(index)), "little")
             known[index] = True
         return _whole(digest[item].tobytes())
 
     def _grow(self, size: int) -> None:
         """Make room; what another thread learns meanwhile may be learnt again."""
         wider = max(size, 2 * len(self._known))
-        digest, known = np.zeros(wider, "V8"), np.zeros(wider, bool)
+        digest, known = np.zeros(wider, "<u8"), np.zeros(wider, bool)
         digest[: len(self._digest)], known[: len(self._known)] = self._digest, self._known
         self._digest, self._known = digest, known
 

@@ -13,6 +13,7 @@ from recsys.clock import MINUTE
 from recsys.errors import ConfigError, UnknownItemError
 from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
+from recsys.fingerprint import Fingerprints
 from recsys.intent.intent import Intent, intents
 from recsys.intent.module import IntentModule
 from recsys.model.encoder import SequenceEncoder
@@ -42,6 +43,7 @@ class Recommender:
         heads: what tells a shopper's intent, on the encoder's trunk; None where nothing was trained to.
         offer: what is on offer now and may change meanwhile; None for the catalogue as it was trained on, all of it.
         reader: encodes shoppers, remembers them or asks elsewhere; None where every question is read as a whole, here.
+        fingerprints: of what was chosen from; remembers the digests of ids.
     """
 
     catalogue: Catalogue
@@ -57,6 +59,7 @@ class Recommender:
     heads: IntentModule | None = None
     offer: Assortment | None = None
     reader: Reads | None = None
+    fingerprints: Fingerprints = field(default_factory=Fingerprints, repr=False, compare=False)
 
     @classmethod
     def load(cls, bundle: Path | str, *, threads: int | None = None) -> "Recommender":
@@ -164,6 +167,7 @@ class Recommender:
                 policy=self.policy.name,
                 model_version=self.model_version,
                 degraded=degraded,
+                candidates=self._fingerprint(choice[0].candidates),
             )
             for state, choice in zip(states, chosen, strict=True)
         ]
@@ -290,6 +294,12 @@ class Recommender:
                 item.tolist(), source.tolist(), choice.score.tolist(), choice.propensity.tolist(), strict=True
             )
         )
+
+    def _fingerprint(self, candidates: Candidates) -> str:
+        """Of the candidates, which come by index, in the order of their scores; of equal scores the smaller index comes
+        first."""
+        order = np.argsort(-candidates.score, kind="stable")
+        return self.fingerprints.of(candidates.item[order], (self.offer or self.catalogue).id_of)
 
     def _reasons(self, state: ShopperState, name: str, item: np.ndarray) -> list[Reason]:
         for source in self.blend.sources:

@@ -124,6 +124,7 @@ class Shop:
             deadline_s=args.deadline_ms / 1_000,
             store_timeout_s=args.store_timeout_ms / 1_000,
             consent=args.consent.rules(),
+            experiments=args.running_experiments(),
             folder=args.bundle,
             load=load if args.follow else None,
             lookout=Lookout(folder, host=args.metrics_host, port=args.metrics_port),

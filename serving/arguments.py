@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from recsys.consent import Rules
+from serving.experiment import Arm, Experiment
 
 
 class ConsentArgs(BaseModel):
@@ -22,6 +23,15 @@ class ConsentArgs(BaseModel):
     def rules(self) -> Rules:
         """As the service applies them."""
         return Rules.of(default=self.default, personalisation=self.personalisation, training=self.training)
+
+
+class ArmArgs(BaseModel):
+    """One way to answer in an experiment (`serving/experiment.py`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: float = Field(ge=0, description="Of the shoppers, relative to the other arms'.")
+    ranker: bool = Field(default=True, description="Whether the ranker orders what is shown, where there is one.")
 
 
 class ServeArgs(BaseModel):
@@ -56,6 +66,9 @@ class ServeArgs(BaseModel):
     )
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
     consent: ConsentArgs = ConsentArgs()
+    experiments: dict[str, dict[str, ArmArgs]] = Field(
+        default_factory=dict, description="The arms of each experiment by name; each shopper is in one arm of each."
+    )
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
     follow: bool = Field(default=True, description="Take over the release that a note in the store wants.")
     metrics_host: str = Field(default="127.0.0.1", description="Where the port for metrics is open.")
@@ -85,3 +98,10 @@ class ServeArgs(BaseModel):
                 f"most_replicas={self.most_replicas} is below replicas={self.replicas}, which is the fewest; raise it"
             )
         return self
+
+    def running_experiments(self) -> list[Experiment]:
+        """As the service runs them; ConfigError where one has no arm that anybody could be in."""
+        return [
+            Experiment(name, [Arm(name=arm, share=said.share, ranker=said.ranker) for arm, said in arms.items()])
+            for name, arms in self.experiments.items()
+        ]

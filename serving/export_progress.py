@@ -18,6 +18,7 @@ class Progress:
         folder: where the files go, with the name of the machine.
         number: of the last event in a file.
         events: how many events went into files, of erased shoppers too.
+        slates, slate_number: likewise of slates.
         complete_at: whatever was acknowledged before this instant is in a file; microseconds UTC.
         told_at: when this was said.
         trouble: why the latest round failed; None where it did not.
@@ -28,6 +29,8 @@ class Progress:
     folder: str
     number: int = 0
     events: int = 0
+    slates: int = 0
+    slate_number: int = 0
     complete_at: int
     told_at: int
     trouble: str | None = None

@@ -13,6 +13,8 @@ which training takes them out of its logs, and takes them out of the files of th
 where nothing is left in it, and says in its metadata what it was before, so that nobody reads it as new. What was
 erased before it was exported never gets there. So the files of a shopper go with the first export after the erasure.
 
+**Slates** (`recsys/log/exposures.py`) go to files of their own in the folder `exposures` below, in the same way.
+
 What an item's id means is not asked here: events of items that no catalogue knows yet are exported like all others.
 """
 
@@ -30,7 +32,9 @@ import pyarrow.parquet as pq
 from recsys.data.export_erasures import ExportedErasures
 from recsys.errors import StoreError
 from recsys.log.disk import sync
-from serving.feed import EventFeed, Feed, Record
+from recsys.log.erasures import Erasures
+from recsys.log.exposures import FOLDER
+from serving.feed import EventFeed, ExposureFeed, Feed, Record
 from serving.store.protocol import OnlineStore
 
 _NAME = re.compile(r"([a-z]+)-([0-9a-f]{12})-(\d{12})-(\d{12})\.parquet")
@@ -40,16 +44,20 @@ _PARTIAL = ".partial-"
 @dataclass(frozen=True, slots=True)
 class Exported:
     """The files that were written and how many events are in them; how many events of erased shoppers were taken out
-    of files that were written before; the number of the last event that is in a file."""
+    of files that were written before; the number of the last event that is in a file; how many slates are in
+    the files that were written, and the number of the last one."""
 
     files: tuple[Path, ...]
     events: int
     erased: int = 0
     number: int = 0
+    slates: int = 0
+    slate_number: int = 0
 
 
 async def export(store: OnlineStore, folder: Path, *, rows: int = 100_000) -> Exported:
-    """Write the events of an open store that are in no file of the `folder` yet, at most so many `rows` to a file.
+    """Write the events and slates of an open store that are in no file of the `folder` yet, at most so many `rows` to a
+    file. Slates wait for the store's first event, by which stores are told apart.
 
     Raises:
         StoreError: another export is running, the folder cannot be written, or its files are not of this store's past.
@@ -57,14 +65,21 @@ async def export(store: OnlineStore, folder: Path, *, rows: int = 100_000) -> Ex
     """
     with _writing(folder):
         erasures = await store.erasures()
-        erased = ExportedErasures(folder).apply(erasures) if erasures else 0
+        erased = _swept(folder, erasures) if erasures else 0
         digest = await store.origin()
         if digest is None:
             return Exported((), 0, erased)
-        files, events, number = await _exported(EventFeed(store), folder, digest, rows=rows)
+        of_events, events, number = await _exported(EventFeed(store), folder, digest, rows=rows)
+        of_slates, slates, last_slate = await _exported(ExposureFeed(store), folder / FOLDER, digest, rows=rows)
         if (later := await store.erasures()) != erasures:  # what was read before them may have been written since
-            erased += ExportedErasures(folder).apply(later)
-        return Exported(tuple(files), events, erased, number)
+            erased += _swept(folder, later)
+        return Exported((*of_events, *of_slates), events, erased, number, slates, last_slate)
+
+
+def _swept(folder: Path, erasures: Erasures) -> int:
+    """Take erased shoppers out of all files; how many events went."""
+    ExportedErasures(folder / FOLDER).apply(erasures)
+    return ExportedErasures(folder).apply(erasures)
 
 
 def written_after(folder: Path, kind: str, digest: str, number: int) -> tuple[int, int]:
@@ -143,13 +158,13 @@ def _write(folder: Path, name: str, numbers: Sequence[int], rows: pa.Table) -> P
 def _writing(folder: Path) -> Iterator[None]:
     """One exporter at a time; what a killed one left half-written is removed."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise StoreError(f"another export is writing to {folder}; wait until it is done") from error
-            for left in folder.glob(f"{_PARTIAL}*"):
+            for left in [*folder.glob(f"{_PARTIAL}*"), *(folder / FOLDER).glob(f"{_PARTIAL}*")]:
                 left.unlink()
             yield
     except OSError as error:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from recsys.clock import Clock
 from recsys.errors import RecsysError, StoreError
+from recsys.log.exposures import FOLDER
 from serving.export_progress import Progress, read_progress, write_progress
 from serving.exporter import Exported, export, written_after
+from serving.feed import EventFeed, ExposureFeed
 from serving.store.protocol import OnlineStore
 
 _log = logging.getLogger("attune.export")
@@ -73,6 +75,8 @@ class Exporting:
             before,
             number=max(done.number, before.number),
             events=before.events + done.events,
+            slate_number=max(done.slate_number, before.slate_number),
+            slates=before.slates + done.slates,
             complete_at=began,
             told_at=self._clock.now(),
             trouble=None,
@@ -88,8 +92,15 @@ class Exporting:
         digest = await self._store.origin()
         if digest is None:
             return said
-        unsaid, number = written_after(folder, "events", digest, said.number)
-        return replace(said, events=said.events + unsaid, number=number)
+        events, number = written_after(folder, EventFeed.kind, digest, said.number)
+        slates, slate_number = written_after(folder / FOLDER, ExposureFeed.kind, digest, said.slate_number)
+        return replace(
+            said,
+            events=said.events + events,
+            number=number,
+            slates=said.slates + slates,
+            slate_number=slate_number,
+        )
 
     async def _fail(self, trouble: str, now: int) -> None:
         if trouble != self._trouble:

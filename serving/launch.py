@@ -62,6 +62,7 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
         follow=release.moves,
         **_plain(config.app),
     )
+    args.running_experiments()
     return server, args
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from recsys.errors import BundleError, ConfigError, RecsysError
 from serving.api.health import Readiness
 from serving.backfill import Backfill
 from serving.events import Listening
+from serving.experiment import Experiment
 from serving.exposure import ExposureLog
 from serving.following import Following
 from serving.forgetting import Forgetting
@@ -71,6 +72,7 @@ class Service:
         deadline_s: float = 2.0,
         store_timeout_s: float = 1.0,
         consent: Rules | None = None,
+        experiments: Sequence[Experiment] = (),
         folder: Path = Path(),
         load: Callable[[Path], Loaded] | None = None,
         follow_every_s: float = 1.0,
@@ -107,6 +109,7 @@ class Service:
             deadline_s=deadline_s,
             store_timeout_s=store_timeout_s,
             consent=self.consent,
+            experiments=experiments,
             meter=meter,
         )
         self._began_to_answer()

@@ -190,5 +190,6 @@ def _response(answer: Answer) -> dict[str, object]:
         "consent": answer.consent,
         "degraded": answer.degraded,
         "rung": answer.rung.name.lower(),
+        "experiments": answer.experiments,
         "took_ms": round(answer.took_ms, 3),
     }

@@ -23,7 +23,13 @@ class ExposedItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """One slate that was handed out, with everything off-policy evaluation needs later; `at` in microseconds UTC."""
+    """One slate that was handed out, with everything off-policy evaluation needs later; `at` in microseconds UTC.
+
+    Attributes:
+        rung: what the answer was made with; None where nobody wrote it down, as in `candidates`.
+        candidates: digest of what the policy chose from (`recsys/fingerprint.py`), best first; None where it did not.
+        experiments: names of experiments and the arms that the shopper is in.
+    """
 
     recommendation_id: str
     at: int
@@ -39,6 +45,17 @@ class Exposure:
     channel: str | None = None
     store: str | None = None
     degraded: str | None = None
+    rung: str | None = None
+    candidates: str | None = None
+    experiments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A slate and its number in the order of recording, from 1."""
+
+    number: int
+    exposure: Exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +214,15 @@ class OnlineStore(Protocol):
 
     async def exposure(self, recommendation_id: str) -> Exposure | None:
         """A slate that was handed out, or None if no such recommendation was recorded."""
+        ...
+
+    async def shown(self, *, after: int, limit: int) -> list[Shown]:
+        """The next `limit` slates after a number, in the order in which they became durable; numbers as in `arrived`.
+        Slates that were erased or have expired are passed over."""
+        ...
+
+    async def last_shown(self) -> int:
+        """The highest number ever given to a slate; 0 before the first."""
         ...
 
     async def change_items(self, changes: Sequence[ItemChange], *, at: int) -> list[ItemOutcome]:

@@ -43,7 +43,7 @@ from recsys.log.erasures import Erasures
 from serving.store import redis_erasing, redis_items, redis_search
 from serving.store.erasure import left_of, unnamed
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note, Place
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note, Place, Shown
 from serving.store.redis_erased import Sieve
 from serving.store.redis_erasing import Erasing
 from serving.store.redis_line import Line
@@ -228,6 +228,27 @@ class RedisStore:
         """A recorded slate, or None."""
         text = await self._read("GET", f"{self._prefix}exposure:{recommendation_id}")
         return None if text is None else exposure_of(text)
+
+    @explained
+    async def shown(self, *, after: int, limit: int) -> list[Shown]:
+        """The next slates after a number."""
+        found: list[Shown] = []
+        while len(found) < limit:
+            most = min(limit - len(found), _PAGE)
+            page = await self._read("XRANGE", f"{self._prefix}shown", f"({after}-0", "+", "COUNT", most)
+            if not page:
+                break
+            numbers = [int(number.partition(b"-")[0]) for number, _ in page]
+            keys = [f"{self._prefix}exposure:{said[1].decode()}" for _, said in page]
+            texts = await self._read("MGET", *keys)
+            found += [Shown(at, exposure_of(text)) for at, text in zip(numbers, texts, strict=True) if text is not None]
+            after = numbers[-1]
+        return found
+
+    @explained
+    async def last_shown(self) -> int:
+        """The highest number ever given to a slate."""
+        return int(await self._read("GET", f"{self._prefix}shown_number") or 0)
 
     @explained
     async def change_items(self, changes: Sequence[ItemChange], *, at: int) -> list[ItemOutcome]:

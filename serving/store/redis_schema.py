@@ -12,6 +12,7 @@ prefix of the settings and a colon; `serving/store/redis_row.py` tells what rows
 | told:VISITOR | events with both ids; from them follow changes:VISITOR and visitors:USER |
 | consents-of-user:ID, consents-of-visitor:ID | what they said they agree to, by the last instant of each saying |
 | exposure:ID | one slate |
+| shown, shown_number | the ids of slates as they were recorded (a stream), how many were |
 | items, revisions, revision | the latest of each item, in the order of its last change |
 | notes | the notes |
 | erased, erasing_key | who was erased, by the HMAC of the id; the key of these HMACs |

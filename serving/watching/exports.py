@@ -29,6 +29,7 @@ class Lag:
         failed = None if told.failed_at is None else f"{told.failure} ({_time(told.failed_at)})"
         return {
             "events exported": f"{told.events:,}, all that came before {_time(told.complete_at)}, to {told.folder}",
+            "slates exported": f"{told.slates:,}",
             "export lag": f"{self.waiting:,} events, {self.lag_s:,.0f} s",
             "export fails": trouble,
             "last export error": failed,
@@ -48,7 +49,7 @@ class ExportWatch:
         self._clock = clock
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None
-        self._counted = 0
+        self._counted = (0, 0)
 
     async def open(self) -> None:
         """Begin to look."""
@@ -67,8 +68,9 @@ class ExportWatch:
         if progress is None:
             return None
         waiting, lag_s = progress.lag(await self._store.last_number(), now=self._clock.now())
-        fresh, self._counted = max(progress.events - self._counted, 0), progress.events
-        self._meter.exported(fresh, lag_s=lag_s, waiting=waiting, failing=progress.trouble is not None)
+        events, slates = (max(now - before, 0) for now, before in zip(_count(progress), self._counted, strict=True))
+        self._counted = _count(progress)
+        self._meter.exported(events, slates=slates, lag_s=lag_s, waiting=waiting, failing=progress.trouble is not None)
         return Lag(progress, waiting, lag_s)
 
     async def _look(self) -> None:
@@ -76,6 +78,10 @@ class ExportWatch:
             with contextlib.suppress(StoreError):  # told by everything else that needs the store
                 await self.look()
             await asyncio.sleep(self._every_s)
+
+
+def _count(progress: Progress) -> tuple[int, int]:
+    return progress.events, progress.slates
 
 
 def _time(instant: int) -> str:

@@ -116,6 +116,9 @@ class Meter:
             registry=self.registry,
         ).of()
         self._exported = Counter("attune_events_exported_total", "Events in exported files.", registry=self.registry)
+        self._slates_exported = Counter(
+            "attune_exposures_exported_total", "Slates in exported files.", registry=self.registry
+        )
         self._export_lag = Gauge(
             "attune_export_lag_seconds",
             "For how long, at most, the oldest event that is in no file has been waiting.",
@@ -212,9 +215,11 @@ class Meter:
         for status, child in self._past.items():
             child.inc(counts.get(status, 0))
 
-    def exported(self, events: int, *, lag_s: float, waiting: int = 0, failing: bool = False) -> None:
-        """So many more events are in files; so many others wait, the oldest for so long; the latest round failed."""
+    def exported(self, events: int, *, lag_s: float, slates: int = 0, waiting: int = 0, failing: bool = False) -> None:
+        """So many more events and slates are in files; so many other events wait, the oldest for so long; the latest
+        round failed."""
         self._exported.inc(events)
+        self._slates_exported.inc(slates)
         self._export_lag.set(lag_s)
         self._export_waiting.set(waiting)
         self._export_failing.set(failing)

@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,6 +27,7 @@ from recsys.log import disk
 from recsys.log.erase import Named
 from serving import feed
 from serving.exporter import export
+from serving.store.protocol import Exposure
 from serving.store.sqlite import SqliteStore
 
 _OURS = {str(module.__file__) for module in (serving.exporter, feed, export_erasures, disk)}
@@ -38,7 +40,21 @@ def view(number: int) -> Event:
     return Event(event_id=f"e{number}", type=EventType.VIEW, occurred_at=number, user_id=who, item_id="i")
 
 
-KEPT = [f"e{number}" for number in range(_BEFORE + _AFTER) if number % 3]
+def slate(number: int) -> Exposure:
+    """Likewise."""
+    return Exposure(
+        recommendation_id=f"r{number}",
+        at=number,
+        placement="home",
+        policy="top_k",
+        model_version="1",
+        knowledge="cold",
+        user_id="gone" if number % 3 == 0 else "stays",
+        items=(),
+    )
+
+
+KEPT = [f"{kind}{number}" for kind in "er" for number in range(_BEFORE + _AFTER) if number % 3]
 
 
 async def prepare(folder: Path) -> None:
@@ -46,8 +62,10 @@ async def prepare(folder: Path) -> None:
     store = SqliteStore(folder / "events.db")
     await store.open()
     await store.append([view(number) for number in range(_BEFORE)])
+    await store.record_exposures([slate(number) for number in range(_BEFORE)])
     await export(store, folder / "exports", rows=_ROWS)
     await store.append([view(number) for number in range(_BEFORE, _BEFORE + _AFTER)])
+    await store.record_exposures([slate(number) for number in range(_BEFORE, _BEFORE + _AFTER)])
     await store.forget(Named("user", "gone"), at=0)
     await store.close()
 
@@ -61,9 +79,15 @@ async def exported(folder: Path) -> None:
 
 
 def ids(folder: Path) -> list[str]:
-    """Of the events in all files, each of which must be whole."""
-    files = [path for path in (folder / "exports").glob("*.parquet") if not path.name.startswith(".")]
-    return [one for path in files for one in pq.read_table(path, use_threads=False)["event_id"].to_pylist()]
+    """Of the events and slates in all files, each of which must be whole."""
+    columns = {folder / "exports": "event_id", folder / "exports" / "exposures": "recommendation_id"}
+    return [
+        one
+        for place, column in columns.items()
+        for path in sorted(place.glob("*.parquet"))
+        if not path.name.startswith(".")
+        for one in pq.read_table(path, use_threads=False)[column].to_pylist()
+    ]
 
 
 def die_at(line: int) -> Callable[[FrameType, str, Any], Any]:
@@ -95,7 +119,7 @@ def looking(folder: Path) -> None:
     assert len(found) == len(set(found)), f"twice: {found}"
     asyncio.run(exported(folder))
     assert sorted(ids(folder)) == sorted(KEPT), ids(folder)
-    assert not list((folder / "exports").glob(".partial-*"))
+    assert not list((folder / "exports").rglob(".partial-*"))
 
 
 def status_of(work: Callable[[], None]) -> int:
@@ -120,10 +144,10 @@ def main() -> None:
     line = died = 0
     while True:
         shutil.copytree(ready, folder)
-        status = status_of(lambda: dying(folder, line))
+        status = status_of(partial(dying, folder, line))
         assert status in (0, -signal.SIGKILL), status
         died += status != 0
-        assert status_of(lambda: looking(folder)) == 0, f"killed at line {line}"
+        assert status_of(partial(looking, folder)) == 0, f"killed at line {line}"
         shutil.rmtree(folder)
         if status == 0:
             break

@@ -55,7 +55,7 @@ def until(condition: Callable[[], bool], *, timeout_s: float, what: str) -> None
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("stride", [29, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [37, pytest.param(1, marks=pytest.mark.slow)])
 def test_whichever_line_it_is_killed_at_the_next_export_makes_it_whole(stride: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.serving.dying_export", str(tmp_path), str(stride)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -94,7 +94,7 @@ async def test_without_room_nothing_is_lost_it_is_said_and_it_goes_on_when_there
     assert "File too large); see to it that it can be written and has room" in told.trouble
     assert (told.events, told.lag(501, now=NOW + 90 * SECOND)) == (1, (500, 90.0))
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [".lock", *(p.name for p in exported_files(folder))]
+        [".lock", "exposures", *(p.name for p in exported_files(folder))]
     )
     assert await rounds.round()
     assert sorted(ids(folder)) == sorted(["first", *names])
@@ -154,7 +154,7 @@ async def test_metrics_and_status_say_how_much_waits_for_how_long_and_what_went_
 
 
 def test_what_only_the_service_itself_can_see_is_not_exported_by_another_process(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="use store=sqlite or export.folder=null"):
+    with pytest.raises(ConfigError, match=r"use store=sqlite or export.folder=null"):
         exporting(composed("serve", "store=memory", f"export.folder={tmp_path}"))
 
 

@@ -163,7 +163,9 @@ async def test_shoppers_are_forgotten_so_long_after_their_last_event_whichever_i
     await store.record_exposures([exposure])
     assert 9 * DAY_MS < client.pttl("attune:exposure:r") <= 10 * DAY_MS
     lasting = {key for key in client.scan_iter() if client.pttl(key) == -1}
-    assert lasting == {f"attune:{name}" for name in ("schema", "ids", "number", "arrived", "first")}
+    assert lasting == {
+        f"attune:{name}" for name in ("schema", "ids", "number", "arrived", "first", "shown", "shown_number")
+    }
     await store.close()
 
 
