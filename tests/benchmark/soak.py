@@ -36,6 +36,7 @@ from tests.serving.live import LiveServer
 
 REPLICAS = 2
 PER_S = 60.0
+SHOPPERS = 4_000
 WARM_UP = 0.25
 _STRETCH_S = 30.0
 _EVERY_S = 1.0
@@ -168,10 +169,15 @@ def main() -> None:
         server.start()
         try:
             server.wait_until_ready()
-            workload, scale = workload_of(bundle), Scale(server.pid)
+            workload, scale = (
+                replace(workload_of(bundle), shoppers=500 if options.quick else SHOPPERS),
+                Scale(server.pid),
+            )
             tell_histories(server.port, workload)
-            with load_process(server.port) as load, scale.reading():
-                statuses = soaked(load, workload, minutes)
+            with load_process(server.port) as load:
+                load(workload.questions(), connections=16, seconds=2 if options.quick else 60)
+                with scale.reading():
+                    statuses = soaked(load, workload, minutes)
         finally:
             server.stop()
     at_s, by_role = scale.after(WARM_UP * minutes * 60)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from serving import proxy_errors
+from serving.api.routes import ATTEMPT
 from serving.haproxy_guard import corrected
 
 _WRITTEN = """global
@@ -99,3 +100,10 @@ def test_no_line_of_the_proxys_log_names_a_path() -> None:
     assert not {"%r", "%HP", "%HPO", "%HU", "%HQ", "%{+Q}r", "%hr", "%hs"} & set(logged.replace('"', " ").split())
     assert "    option httplog" not in lines
     assert "    log global" in lines
+
+
+def test_each_request_is_named_before_it_can_be_repeated_whatever_the_client_says() -> None:
+    lines = corrected(
+        "frontend http_frontend\n    bind 127.0.0.1:8000\n", folder="/tmp/x", addresses=("-", "-")
+    ).splitlines()
+    assert lines[:2] == ["frontend http_frontend", f"    http-request set-header {ATTEMPT} %[uuid()]"]
