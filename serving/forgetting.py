@@ -66,6 +66,7 @@ class Forgetting:
         self._heard: Note | None = None
         self._again_at: float | None = None
         self._task: asyncio.Task[None] | None = None
+        self._erasing: dict[Named, asyncio.Task[Forgotten]] = {}
 
     async def open(self) -> None:
         """Begin to listen; nothing is remembered yet of whoever was erased before."""
@@ -73,7 +74,9 @@ class Forgetting:
         self._task = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Finish the erasures under way, then stop listening."""
+        if self._erasing:
+            await asyncio.wait(self._erasing.values())
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -82,9 +85,18 @@ class Forgetting:
     async def erase(self, shopper: Named) -> Forgotten:
         """Erase a shopper; on return the store and this replica are rid of them and the others have been told.
 
+        A large store takes its time. Whoever stops waiting does not stop the erasure, and asks again for the receipt.
+
         Raises:
             StoreError: something of it could not be done; a repeat goes on with it.
         """
+        erasing = self._erasing.get(shopper)
+        if erasing is None:
+            erasing = self._erasing[shopper] = asyncio.create_task(self._erase(shopper))
+            erasing.add_done_callback(lambda done: self._ended(shopper, done))
+        return await asyncio.shield(erasing)
+
+    async def _erase(self, shopper: Named) -> Forgotten:
         receipt = await self._store.forget(shopper, at=self._clock.now())
         await self._store.write_note(ERASED, Note(value=secrets.token_hex(8), told_at=self._clock.now()))
         await self.look()
@@ -92,6 +104,11 @@ class Forgetting:
             "a shopper was erased: %d events, %d links, %d slates", receipt.events, receipt.links, receipt.exposures
         )
         return receipt
+
+    def _ended(self, shopper: Named, done: asyncio.Task[Forgotten]) -> None:
+        del self._erasing[shopper]
+        if not done.cancelled() and (failure := done.exception()) is not None:
+            _log.error("an erasure is not done yet, it has to be asked for again: %s", failure)
 
     def places(self, forgotten: Forgotten) -> Sequence[Place]:
         """Where the store had something of them."""

@@ -70,7 +70,7 @@ async def erase(shopper_id: str, request: Request) -> Response:
 
     Whether they were known or not, nothing more of them is taken in from now on: events sent under their ids are
     acknowledged as duplicates and not kept, and they are answered as strangers. A repeat gives the first receipt; after
-    a 503 it goes on where the first came to.
+    a 503 it goes on where the first came to. A large store takes its time; whoever stops waiting asks again.
     """
     shopper, service = _named(shopper_id, request), service_of(request)
     forgotten = await service.forgetting.erase(shopper)

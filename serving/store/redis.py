@@ -173,8 +173,8 @@ class RedisStore:
 
     @explained
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:
-        """The next events after a number. The very first is kept for good, also where the others are trimmed: the
-        exporter tells stores apart by it."""
+        """The next events after a number. The very first is kept until its shopper is erased, also where the
+        others are trimmed: it is what tells this store from others."""
         found: list[Arrival] = []
         if after < 1 and (first := await self._read("GET", f"{self._prefix}first")) is not None:
             found.append(Arrival(1, events_of([first])[0]))

@@ -34,7 +34,7 @@ from serving.store.redis_script import (
     Argument,
     Ask,
 )
-from serving.store.redis_search import Row
+from serving.store.redis_search import Found, Row, Slate
 
 _PAGE = 1_000
 _LOCK_MS = 15_000
@@ -86,22 +86,24 @@ class Erasing:
         count = f"{self.prefix}erasing:{digest}"
         await self._mark(key, shopper.kind, [shopper.id])
         known = await self.ask("HGET", count, "visitors")
-        if known is None:
-            visitors = await redis_search.visitors_of(self.ask, self.prefix, shopper)
+
+        async def expecting(visitors: frozenset[str]) -> None:
             await self.ask("HSET", count, "visitors", encode(sorted(visitors)))
-        else:
-            visitors = frozenset(json.loads(known))
-        await self._mark(key, "anonymous", visitors)
-        sought = Sought.of(shopper, visitors)
-        await self._slates(sought, token, count=count)
+            await self._mark(key, "anonymous", visitors)
+
+        found = await redis_search.found_of(
+            self.ask, self.prefix, shopper, visitors=frozenset(json.loads(known or "[]")), expecting=expecting
+        )
+        sought = Sought.of(shopper, found.visitors)
+        await self._slates(found.slates, sought, token, count=count)
         if not await self.ask("HEXISTS", count, "events"):
-            await self._events(sought, token, count=count)
+            await self._events(found, sought, token, count=count)
         done = {name.decode(): number for name, number in _pairs(await self.ask("HGETALL", count))}
         receipt = Forgotten(
             digest=digest,
             kind=shopper.kind,
             at=at,
-            visitors=len(visitors) if shopper.kind == "user" else 0,
+            visitors=len(found.visitors) if shopper.kind == "user" else 0,
             events=int(done["events"]),
             events_blanked=int(done["events_blanked"]),
             links=int(done["links"]),
@@ -119,23 +121,18 @@ class Erasing:
         if flat:
             await self.ask("HSET", f"{self.prefix}erased", *flat)
 
-    async def _slates(self, sought: Sought, token: str, *, count: str) -> None:
-        flat: list[Argument] = []
-        async for slate in redis_search.slates_of(self.ask, self.prefix, sought):
-            flat += [slate.key, slate.text, _left_of_slate(slate.exposure, sought)]
-            if len(flat) >= 3 * _PAGE:
-                await ERASE_SLATES.run(self.ask, self.prefix, token, count, *flat)
-                flat = []
-        if flat:
+    async def _slates(self, slates: Sequence[Slate], sought: Sought, token: str, *, count: str) -> None:
+        for first in range(0, len(slates), _PAGE):
+            page = slates[first : first + _PAGE]
+            flat = [part for one in page for part in (one.key, one.text, _left_of_slate(one.exposure, sought))]
             await ERASE_SLATES.run(self.ask, self.prefix, token, count, *flat)
 
-    async def _events(self, sought: Sought, token: str, *, count: str) -> None:
-        rows = [row async for row in redis_search.rows_of(self.ask, self.prefix, sought)]
-        acts = await redis_search.acts_of(self.ask, self.prefix, sought)
+    async def _events(self, found: Found, sought: Sought, token: str, *, count: str) -> None:
         first = await self.ask("GET", f"{self.prefix}first")
         begun = [] if first is None else redis_search.named_rows([1], [first], sought)
-        plan = _Plan.of([*rows, *acts, *begun], sought)
-        copied = await self._copied([(row.number, plan.left[row.text]) for row in rows], token) if rows else ""
+        plan = _Plan.of([*found.rows, *found.acts, *begun], sought)
+        changes = [(row.number, plan.left[row.text]) for row in found.rows]
+        copied = await self._copied(changes, token) if changes else ""
         if (origin := await self.origin()) is not None:
             await self.ask("SET", f"{self.prefix}origin", origin, "NX")
         people = (sorted(sought.users), sorted(sought.visitors), sorted(plan.gone))

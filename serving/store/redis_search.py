@@ -8,7 +8,7 @@ histories.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,21 +44,76 @@ class Slate:
     exposure: Exposure
 
 
-async def rows_of(
-    ask: Ask, prefix: str, sought: Sought, *, after: int = 0, enough: int | None = None
-) -> AsyncIterator[Row]:
-    """The events after a number that name who is sought, in the order of arrival; at most so many."""
-    needles, last = _needles(sought), str(after)
-    while enough is None or enough > 0:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All of a shopper: their visitors, events in the order of arrival, acts in histories (some of them the same), and
+    slates."""
+
+    visitors: frozenset[str]
+    rows: tuple[Row, ...]
+    acts: tuple[Row, ...]
+    slates: tuple[Slate, ...]
+
+    def visitors_of(self, user: str) -> frozenset[str]:
+        """Whom anything found names together with a user."""
+        said: list[Event | Exposure] = [
+            *(row.event for row in (*self.rows, *self.acts)),
+            *(slate.exposure for slate in self.slates),
+        ]
+        return frozenset(one.anonymous_id for one in said if one.user_id == user and one.anonymous_id is not None)
+
+
+async def found_of(
+    ask: Ask,
+    prefix: str,
+    shopper: Named,
+    *,
+    visitors: frozenset[str] = frozenset(),
+    expecting: Callable[[frozenset[str]], Awaitable[None]] | None = None,
+) -> Found:
+    """Everything of a shopper. For a user, that is of all visitors whom any event, link or slate names with them.
+
+    Args:
+        ask, prefix: where.
+        shopper: who.
+        visitors: those of a user who are known from before.
+        expecting: is told of the visitors before anything is looked through for them; again where more were found.
+    """
+    if shopper.kind == "user":
+        linked = await ask("ZRANGE", f"{prefix}visitors:{shopper.id}", 0, -1)
+        own = await acts_of(ask, prefix, Sought.of(shopper, frozenset()))
+        visitors = visitors.union(
+            (link.decode().split(":", 1)[1] for link in linked),
+            (row.event.anonymous_id for row in own if row.event.anonymous_id is not None),
+        )
+    else:
+        visitors = frozenset({shopper.id})
+    while True:
+        if expecting is not None:
+            await expecting(visitors)
+        sought = Sought.of(shopper, visitors)
+        found = Found(
+            visitors,
+            tuple([row async for row in rows_of(ask, prefix, sought)]),
+            tuple(await acts_of(ask, prefix, sought)),
+            tuple([slate async for slate in slates_of(ask, prefix, sought)]),
+        )
+        named = found.visitors_of(shopper.id) if shopper.kind == "user" else visitors
+        if named <= visitors:
+            return found
+        visitors |= named
+
+
+async def rows_of(ask: Ask, prefix: str, sought: Sought) -> AsyncIterator[Row]:
+    """The events that name who is sought, in the order of arrival."""
+    needles, last = _needles(sought), "0"
+    while True:
         reached, found = await FIND_ROWS.run(ask, prefix, last, _AT_ONCE, *needles)
         if not reached:
             return
         last = reached.decode()
         for row in named_rows([int(number) for number in found[::2]], found[1::2], sought):
-            if enough == 0:
-                return
             yield row
-            enough = None if enough is None else enough - 1
 
 
 async def acts_of(ask: Ask, prefix: str, sought: Sought) -> list[Row]:
@@ -90,49 +145,28 @@ async def slates_of(ask: Ask, prefix: str, sought: Sought) -> AsyncIterator[Slat
             return
 
 
-async def visitors_of(ask: Ask, prefix: str, shopper: Named) -> frozenset[str]:
-    """The visitors that any event, link or slate names together with a user; of a visitor, themselves."""
-    if shopper.kind != "user":
-        return frozenset({shopper.id})
-    user = Sought.of(shopper, frozenset())
-    linked = await ask("ZRANGE", f"{prefix}visitors:{shopper.id}", 0, -1)
-    found: set[str | None] = {link.decode().split(":", 1)[1] for link in linked}
-    found.update(row.event.anonymous_id for row in await acts_of(ask, prefix, user))
-    found.update([row.event.anonymous_id async for row in rows_of(ask, prefix, user)])
-    found.update([slate.exposure.anonymous_id async for slate in slates_of(ask, prefix, user)])
-    return frozenset(visitor for visitor in found if visitor is not None)
-
-
 async def held(ask: Ask, prefix: str, shopper: Named, *, after: int, limit: int) -> Held:
     """What there is of a shopper; acts that were trimmed from `arrived` have the number 0 and are in the first page."""
-    visitors = await visitors_of(ask, prefix, shopper)
-    sought = Sought.of(shopper, visitors)
+    found = await found_of(ask, prefix, shopper)
     user = shopper.id if shopper.kind == "user" else None
 
     def is_theirs(one: Event | Exposure) -> bool:
-        return one.user_id == user if one.user_id is not None else one.anonymous_id in visitors
+        return one.user_id == user if one.user_id is not None else one.anonymous_id in found.visitors
 
-    events: list[Arrival] = []
-    if after == 0:
-        rows = [row async for row in rows_of(ask, prefix, sought)]
-        known = {row.text for row in rows}
-        trimmed = {row.text: row for row in await acts_of(ask, prefix, sought) if row.text not in known}
-        events = [Arrival(0, row.event) for row in trimmed.values() if is_theirs(row.event)]
-        page = [row for row in rows if is_theirs(row.event)][:limit]
-    else:
-        page = []
-        async for row in rows_of(ask, prefix, sought, after=after):
-            if is_theirs(row.event):
-                page.append(row)
-            if len(page) == limit:
-                break
-    events += [Arrival(row.number, row.event) for row in page]
-    ordered = tuple(sorted(visitors))
+    numbered = [Arrival(row.number, row.event) for row in found.rows if row.number > after and is_theirs(row.event)]
+    visitors, page = tuple(sorted(found.visitors)), numbered[:limit]
     if after > 0:
-        return Held(ordered, tuple(events))
-    slates = [slate.exposure async for slate in slates_of(ask, prefix, sought) if is_theirs(slate.exposure)]
+        return Held(visitors, tuple(page))
+    known = {row.text for row in found.rows}
+    trimmed = {row.text: row.event for row in found.acts if row.text not in known and is_theirs(row.event)}
+    slates = [slate.exposure for slate in found.slates if is_theirs(slate.exposure)]
     slates.sort(key=lambda exposure: (exposure.at, exposure.recommendation_id))
-    return Held(ordered, tuple(events), tuple(slates), tuple(await _links(ask, prefix, user, ordered)))
+    return Held(
+        visitors,
+        (*(Arrival(0, event) for event in trimmed.values()), *page),
+        tuple(slates),
+        tuple(await _links(ask, prefix, user, visitors)),
+    )
 
 
 async def _links(ask: Ask, prefix: str, user: str | None, visitors: Sequence[str]) -> list[tuple[str, int, str | None]]:

@@ -123,7 +123,7 @@ class Killed(Exception):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("after", range(0, 60, 2))
+@pytest.mark.parametrize("after", range(0, 45, 2))
 async def test_an_erasure_that_was_killed_after_any_command_is_gone_on_for_by_the_next(
     redis_server: RedisServer, store: RedisStore, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

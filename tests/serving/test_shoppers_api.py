@@ -255,6 +255,25 @@ async def test_every_replica_lets_go_of_what_it_remembers_within_a_second(tmp_pa
         assert other.known == kept
 
 
+async def test_whoever_stops_waiting_does_not_stop_the_erasure(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "events.db")
+    async with opened(CategoryCounter(), store) as (http, service):
+        await live(http)
+        waiting = asyncio.create_task(service.forgetting.erase(Named("user", USER)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        both = await asyncio.gather(*(service.forgetting.erase(Named("user", USER)) for _ in range(2)))
+        assert (both[0], both[0].events) == (both[1], 4)
+        waiting = asyncio.create_task(service.forgetting.erase(Named("user", "vera")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+    await store.open()
+    assert [one.event for one in await store.arrived(after=0, limit=9)] == []
+    await store.close()
+
+
 async def test_what_a_question_on_its_way_left_behind_goes_a_little_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

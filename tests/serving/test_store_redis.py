@@ -96,6 +96,19 @@ async def test_keys_of_a_later_version_are_refused_with_both_versions(
     assert client.get("attune:schema") == "99"
 
 
+async def test_keys_of_the_version_before_are_taken_over_as_they_are(
+    redis_server: RedisServer, store: RedisStore, client: redis.Redis
+) -> None:
+    """It had no erasures; a program of that version would take the erased in again, and is refused from now on."""
+    await store.append([view("a", 1, user="u")])
+    client.set("attune:schema", 1)
+    later = RedisStore(redis_server.url)
+    await later.open()
+    assert await ids(later, user="u") == ["a"]
+    assert client.get("attune:schema") == "2"
+    await later.close()
+
+
 async def test_a_full_memory_refuses_new_events_and_still_reads_the_old_ones(
     store: RedisStore, redis_server: RedisServer, client: redis.Redis
 ) -> None:
