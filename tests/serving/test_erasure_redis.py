@@ -14,7 +14,7 @@ from recsys.event import Event, EventType
 from recsys.log.erase import Named
 from serving.store import redis_erasing
 from serving.store.redis import RedisStore
-from serving.store.redis_script import Ask
+from serving.store.redis_script import ERASE_COPY, ERASE_EVENTS, ERASE_PLAN, ERASE_SLATES, Ask
 from tests.serving.redis_server import PASSWORD, RedisServer
 from tests.serving.test_erasure import TABLET, USER, UTE, VISITOR, filled, link, slate, traces
 from tests.serving.test_store import ids, view
@@ -125,11 +125,10 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("after", range(0, 45, 2))
 async def test_an_erasure_that_was_killed_after_any_command_is_gone_on_for_by_the_next(
-    redis_server: RedisServer, store: RedisStore, after: int, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, store: RedisStore, after: int
 ) -> None:
-    """After `after` commands nothing more reaches the server, as if the replica had been killed."""
+    """After `after` commands nothing more reaches the server, as if the replica had been killed; its lock has ended."""
     await filled(store)
-    monkeypatch.setattr(redis_erasing, "_LOCK_MS", 50)
     left = after
 
     def dying(ask: Ask) -> Ask:
@@ -146,7 +145,8 @@ async def test_an_erasure_that_was_killed_after_any_command_is_gone_on_for_by_th
         await redis_erasing.Erasing(dying(store._write), "attune:").forget(UTE, at=100)
     except Killed:
         assert left == 0
-    monkeypatch.undo()
+    with redis_server.client() as client:
+        client.delete("attune:erasing_lock")
     receipt = await store.forget(UTE, at=200)
     assert receipt.at in (100, 200)
     assert (receipt.visitors, receipt.events, receipt.events_blanked, receipt.links) == (2, 7, 1, 3)
@@ -156,6 +156,33 @@ async def test_an_erasure_that_was_killed_after_any_command_is_gone_on_for_by_th
     assert [name for name in (*GONE, "erasing:", "arrived_") if name in held] == []
     assert [arrival.number for arrival in await store.arrived(after=0, limit=99)] == [3, 8]
     assert await ids(store, user="vera") == ["3", "8"]
+
+
+async def test_the_lock_of_one_that_was_killed_ends_by_itself_and_is_waited_for(
+    redis_server: RedisServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(store)
+    with redis_server.client() as client:
+        client.set("attune:erasing_lock", "of one that was killed", px=800)
+        monkeypatch.setattr(redis_erasing, "_LOCK_WAIT_S", 0.1)
+        with pytest.raises(StoreError, match="another shopper is being erased; ask again in a minute"):
+            await store.forget(UTE, at=100)
+        monkeypatch.undo()
+        assert (await store.forget(UTE, at=200)).events == 7
+        assert client.get("attune:erasing_lock") is None
+
+
+async def test_whoever_lost_the_lock_goes_no_further(redis_server: RedisServer, store: RedisStore) -> None:
+    """Held up for so long that another one took over: what it had worked out may not be true any more."""
+    await filled(store)
+    with redis_server.client() as client:
+        client.hset("attune:arrived_rows", "3", "")
+        client.set("attune:erasing_lock", "of another")
+        for script in (ERASE_PLAN, ERASE_COPY, ERASE_SLATES, ERASE_EVENTS):
+            with pytest.raises(redis.ResponseError, match="another erasure took over"):
+                await script.run(store._write, "attune:", "mine", *["1"] * 9)
+        assert client.xlen("attune:arrived") == 9
+        assert not client.exists("attune:arrived_anew")
 
 
 async def test_from_the_first_step_on_nothing_more_of_the_shopper_is_taken_in(
