@@ -96,6 +96,8 @@ class Dataset:
         log, source = EventLog(recipe.log_folder).of_the_willing(recipe.consent.training), recipe.data
         until = recipe.split.vocabulary_until(source.cutoff)
         survey = Survey.of(log, until=until)
+        if log.unwilling is not None and not survey.events:
+            raise TrainingError("no shopper of the log agrees to training; see consent.default")
         if not len(survey.items):
             raise TrainingError(
                 f"no event before data.cutoff={to_datetime(source.cutoff).isoformat()}: the log goes from "

@@ -38,6 +38,7 @@ def wanted(config: DictConfig) -> Wanted:
         device=config.device,
         batch_shoppers=config.batch_shoppers,
         seed=config.seed,
+        consent=instantiate(config.consent, _convert_="all"),
     )
 
 

@@ -14,7 +14,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys.clock import DAY, HOUR, MINUTE, ManualClock, to_datetime
+from recsys.clock import DAY, HOUR, MINUTE, ManualClock, SystemClock, to_datetime
 from recsys.data.exports import exported_files, with_exports
 from recsys.event import ACTS, EventType
 from recsys.log.reader import EventLog
@@ -29,6 +29,7 @@ from serving.store.memory import MemoryStore
 from serving.store.redis import RedisStore
 from tests.made_up_shop import MadeUpShop
 from tests.serving.conftest import Shopfront
+from tests.serving.live import LiveServer, ask
 from tests.serving.locked import a_key, bearer, locked
 from tests.serving.redis_server import RedisServer
 from tests.serving.shop import NOW, CategoryCounter
@@ -241,3 +242,15 @@ def test_export_and_log_are_in_order_whatever_the_order_of_arrival(
     shopper = {one: said["user_id"] or f"anonymous:{said['anonymous_id']}" for one, said in ours.items()}
     expected = sorted((shopper[one], datetime.fromisoformat(said["occurred_at"]), one) for one, said in ours.items())
     assert found == expected
+
+
+def test_a_large_backfill_goes_through_the_proxy_and_the_next_answers_know_it(server: LiveServer) -> None:
+    now = SystemClock().now()
+    rows = [row(f"live-{n}", now - (n + 1) * HOUR, user_id="old customer", session_id="s" * 200) for n in range(5_000)]
+    body = "\n".join(json.dumps(one) for one in rows)
+    assert len(body) > 1.5 * MAX_BODY_BYTES
+    with httpx.Client(base_url=server.url, timeout=60) as http:
+        answer = http.post("/v1/events:backfill", content=body, headers={"content-type": "application/x-ndjson"})
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 5_000)
+        known = [ask(http, shopper={"user_id": "old customer"})["knowledge"] for _ in range(10)]
+        assert known == ["known"] * 10

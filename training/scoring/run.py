@@ -6,13 +6,14 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from recsys.clock import DAY, Clock, to_datetime
+from recsys.consent import Rule, Rules
 from recsys.errors import ConfigError, DataError
 from recsys.log.engine import Engine
 from recsys.log.reader import EventLog
@@ -44,6 +45,7 @@ class Wanted:
         shoppers: only these; None asks about all.
         active_days: only about shoppers who did something within so many days before `at`; None: whenever it was.
         batch_shoppers: so many make a task, and a row group of the file.
+        consent: shoppers who do not agree to personalisation by now are left out.
     """
 
     bundle: Path
@@ -59,6 +61,7 @@ class Wanted:
     device: str | None = None
     batch_shoppers: int = 512
     seed: int = 7
+    consent: Rules = field(default_factory=Rules)
 
     def __post_init__(self) -> None:
         for name in ("count", "batch_shoppers", "active_days"):
@@ -78,7 +81,7 @@ def score_shoppers(
         write_log(source, folder, engine=running, tell=console.print)
         recommender = released(wanted.bundle)
         with console.status("gathering everybody's history ..."):
-            histories, last = _histories(EventLog(folder), recommender, running)
+            histories, last = _histories(EventLog(folder), recommender, running, wanted.consent.personalisation)
         at = last + 1 if wanted.at is None else wanted.at
         if at <= recommender.data_end:
             learnt, asked = (to_datetime(instant).isoformat() for instant in (recommender.data_end, at))
@@ -124,11 +127,15 @@ def _asking(wanted: Wanted, histories: Path, stock: Path, *, at: int, generated_
     )
 
 
-def _histories(log: EventLog, recommender: Recommender, engine: Engine) -> tuple[Path, int]:
-    """The folder of everybody's history as the release codes it, and the instant of the log's last event."""
+def _histories(whole: EventLog, recommender: Recommender, engine: Engine, rule: Rule) -> tuple[Path, int]:
+    """The folder of the history of everybody who agrees, as the release codes it, and the instant of the last event."""
+    log = whole.of_the_willing(rule)
     survey = Survey.of(log, until=None)
+    if log.unwilling is not None and not survey.events:
+        raise DataError("no shopper of the log agrees to personalisation, so there is nobody to answer; see consent=")
     memory = recommender.features.memory
     parts = [log.fingerprint, recommender.model_version, str(memory), code_digest()]
+    parts += [repr(rule)] if log.unwilling is not None else []
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     folder = log.cache_folder / f"histories-{key}"
     gather(log, survey, recommender.coding, folder, lookback=memory, engine=engine)
