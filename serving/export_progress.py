@@ -8,6 +8,7 @@ from serving.store.protocol import Note, OnlineStore
 
 NAME = "export"
 """Name of the note."""
+_GRACE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class Progress:
         trouble: why the latest round failed; None where it did not.
         failed_at: when a round failed last; None where none ever did.
         failure: why it did.
+        every_s: how often it is said.
+        is_over: whether the exporter ended on purpose, so that another one need not wait for it.
     """
 
     folder: str
@@ -36,6 +39,12 @@ class Progress:
     trouble: str | None = None
     failed_at: int | None = None
     failure: str | None = None
+    every_s: float = 0.0
+    is_over: bool = False
+
+    def is_alive(self, now: int) -> bool:
+        """Whether whoever said it is likely to export still."""
+        return not self.is_over and now - self.told_at < (3 * self.every_s + _GRACE_S) * SECOND
 
     def lag(self, last: int, *, now: int) -> tuple[int, float]:
         """How many events of a store whose `last` one has this number are in no file, and for how many seconds at most

@@ -145,11 +145,12 @@ def last_number(connection: sqlite3.Connection) -> int:
 
 
 def origin_of(connection: sqlite3.Connection) -> str | None:
-    """What tells this store from others."""
+    """What tells this store from others. The first event is read first: should it be erased before the next statement,
+    that one finds the note, and never the event that came after it."""
+    row = connection.execute("SELECT event_id FROM events ORDER BY number LIMIT 1").fetchone()
     if (note := notes.read(connection, ORIGIN)) is not None:
         return note.value
-    row = connection.execute("SELECT event_id FROM events ORDER BY number LIMIT 1").fetchone()
-    return None if row is None else digest_of_first(row[0])
+    return None if row is None or row[0] is None else digest_of_first(row[0])
 
 
 def digest_of_first(event_id: str) -> str:

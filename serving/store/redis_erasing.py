@@ -68,10 +68,9 @@ class Erasing:
 
     async def origin(self) -> str | None:
         """What tells this store from others, also when its first event is erased."""
-        kept = await self.ask("GET", f"{self.prefix}origin")
+        kept, first = await self.ask("MGET", f"{self.prefix}origin", f"{self.prefix}first")  # as of one instant
         if kept is not None:
             return str(kept, "ascii")
-        first = await self.ask("GET", f"{self.prefix}first")
         if first is None:
             return None
         return hashlib.sha256(events_of([first])[0].event_id.encode()).hexdigest()[:12]

@@ -12,6 +12,7 @@ from recsys.errors import StoreError
 from recsys.event import Event, EventType
 from recsys.log.erase import Named
 from serving.exporter import export
+from serving.store import erasing
 from serving.store.protocol import ExposedItem, Exposure, Held, OnlineStore
 from serving.store.sqlite import SqliteStore
 from tests.serving.stores import Place
@@ -276,3 +277,26 @@ async def test_of_a_stranger_and_of_the_erased_nothing_is_held(store: OnlineStor
     assert await store.held(UTE, after=0, limit=9) == Held((), ())
     gone = await store.held(Named("anonymous", VISITOR), after=0, limit=9)
     assert (gone.events, gone.exposures, gone.links) == ((), (), ())
+
+
+async def test_a_store_is_the_same_to_who_asks_while_its_first_event_is_being_erased(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "events.db")
+    await store.open()
+    await filled(store)
+    before = await store.origin()
+    await store.close()
+    reader, writer = (sqlite3.connect(tmp_path / "events.db", isolation_level=None) for _ in range(2))
+    statements: list[str] = []
+
+    def between(statement: str) -> None:
+        statements.append(statement)
+        if len(statements) == 2:
+            writer.execute("BEGIN IMMEDIATE")
+            erasing.forget(writer, UTE, at=100)
+            writer.execute("COMMIT")
+
+    reader.set_trace_callback(between)
+    assert erasing.origin_of(reader) == before
+    assert len(statements) == 2, "it was erased in between"
+    reader.close()
+    writer.close()

@@ -5,8 +5,10 @@ import os
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,13 +57,16 @@ def until(condition: Callable[[], bool], *, timeout_s: float, what: str) -> None
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("stride", [37, pytest.param(1, marks=pytest.mark.slow)])
-def test_whichever_line_it_is_killed_at_the_next_export_makes_it_whole(stride: int, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.serving.dying_export", str(tmp_path), str(stride)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("stride", [73, pytest.param(3, marks=pytest.mark.slow)])
+def test_whichever_line_it_is_killed_at_the_next_export_makes_it_whole(stride: int) -> None:
+    """Every line in two minutes of processor time: `python -m tests.serving.dying_export /dev/shm/NAME 1`."""
+    in_memory = Path("/dev/shm")  # what a kill leaves behind does not depend on the disk
+    with tempfile.TemporaryDirectory(dir=in_memory if os.access(in_memory, os.W_OK) else None) as place:
+        command = [sys.executable, "-m", "tests.serving.dying_export", place, str(stride)]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stdout
     line, died = map(int, done.stdout.split())
-    assert line > 200, "lines of ours that an export goes through"
+    assert line > 500, "lines of ours that an export goes through"
     assert died == line // stride
 
 
@@ -151,6 +156,43 @@ async def test_metrics_and_status_say_how_much_waits_for_how_long_and_what_went_
     assert value("attune_events_exported_total") == 2, "not counted twice"
     assert (value("attune_export_waiting_events"), value("attune_export_failing")) == (1, 1)
     assert value("attune_export_lag_seconds") > 365 * 86_400, "since noon on 1 May 2024"
+
+
+async def test_of_two_machines_at_one_store_one_exports_and_the_other_takes_over_when_that_one_is_silent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, clock = MemoryStore(), ManualClock(NOW)
+    await store.open()
+    first, second = (
+        Exporting(store, ExportSettings(folder=tmp_path / name, every_s=10.0), clock) for name in ("one", "two")
+    )
+    await store.append([view("a")])
+    assert await first.round()
+    assert not await second.round()
+    assert f"the store is exported to {socket.gethostname()}:{tmp_path}/one already" in caplog.text
+    assert ids(tmp_path / "two") == []
+    told = await read_progress(store)
+    assert told is not None
+    assert told.trouble is None, "all is well with the export"
+    clock.advance(59 * SECOND)
+    assert not await second.round()
+    clock.advance(1 * SECOND)
+    await store.append([view("b")])
+    assert await second.round(), "nothing was heard for three rounds and half a minute"
+    assert not await first.round()
+    assert (ids(tmp_path / "one"), ids(tmp_path / "two")) == (["a"], ["a", "b"])
+    told = await read_progress(store)
+    assert told is not None
+    assert (told.events, told.folder) == (2, f"{socket.gethostname()}:{tmp_path}/two")
+    await store.close()
+
+
+async def test_who_ends_on_purpose_leaves_the_store_to_another_at_once(tmp_path: Path) -> None:
+    store, clock, stop = SqliteStore(tmp_path / "events.db"), ManualClock(NOW), asyncio.Event()
+    stop.set()
+    await Exporting(store, ExportSettings(folder=tmp_path / "one"), clock).run(stop)
+    assert await Exporting(store, ExportSettings(folder=tmp_path / "two"), clock).round()
+    await store.close()
 
 
 def test_what_only_the_service_itself_can_see_is_not_exported_by_another_process(tmp_path: Path) -> None:
