@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import ConfigError, RecsysError
-from serving import haproxy, janitor, processes
+from serving import haproxy, janitor, leftovers, processes
 from serving.watching.lines import LineReceiver
 
 if TYPE_CHECKING:
@@ -85,11 +85,14 @@ class Server:
 
     def start(self) -> None:
         """Start Ray and Ray Serve; raises ConfigError if a port is taken. Takes some ten seconds."""
+        short = _short_folder()
+        leftovers.tidy(Path(short))
         self.port = self.port or processes.free_port(self.host)
         for port in (self.port, self._metrics_port, self._statistics_port, self._dashboard_port):
             if port is not None:
                 _insist_on(self.host, port)
-        self._folder = Path(tempfile.mkdtemp(prefix="attune-", dir=_short_folder()))
+        self._folder = Path(tempfile.mkdtemp(prefix=leftovers.PREFIX, dir=short))
+        leftovers.own(self._folder)
         self._environment = dict(os.environ)
         self._log = LineReceiver(self._folder / "log", sys.stderr).open()
         self._janitor = janitor.hire(self._folder, import_path=os.pathsep.join(_import_path()))
