@@ -30,6 +30,11 @@ class Process:
         return now is not None and now.born == self.born
 
 
+def one(pid: int) -> Process | None:
+    """The process of that number; None if there is none."""
+    return _read(pid)
+
+
 def descendants(of: int) -> list[Process]:
     """All processes that `of` started, directly or through others, parents before children."""
     everyone = [process for entry in _numbers() if (process := _read(entry)) is not None]

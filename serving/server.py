@@ -20,12 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import ConfigError, RecsysError
-from serving import haproxy, janitor, processes
+from serving import haproxy, janitor, leftovers, processes
 from serving.watching.lines import LineReceiver
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("attune.server")
 _MIB = 1024 * 1024
+_LOOK_AGAIN_S = 0.05
 _FINISH_S = 15.0
 """How long requests on their way are waited for, at most; replicas themselves give up after ten seconds."""
 
@@ -74,6 +76,7 @@ class Server:
         self._environment: dict[str, str] | None = None
         self._janitor: subprocess.Popen[bytes] | None = None
         self._log: LineReceiver | None = None
+        self._proxy: Future[object] | None = None
 
     @property
     def address(self) -> str:
@@ -82,11 +85,14 @@ class Server:
 
     def start(self) -> None:
         """Start Ray and Ray Serve; raises ConfigError if a port is taken. Takes some ten seconds."""
+        short = _short_folder()
+        leftovers.tidy(Path(short))
         self.port = self.port or processes.free_port(self.host)
         for port in (self.port, self._metrics_port, self._statistics_port, self._dashboard_port):
             if port is not None:
                 _insist_on(self.host, port)
-        self._folder = Path(tempfile.mkdtemp(prefix="attune-", dir=_short_folder()))
+        self._folder = Path(tempfile.mkdtemp(prefix=leftovers.PREFIX, dir=short))
+        leftovers.own(self._folder)
         self._environment = dict(os.environ)
         self._log = LineReceiver(self._folder / "log", sys.stderr).open()
         self._janitor = janitor.hire(self._folder, import_path=os.pathsep.join(_import_path()))
@@ -98,15 +104,22 @@ class Server:
             raise
 
     def run(self, application: "Application", *, name: str, route_prefix: str = "/") -> None:
-        """Deploy an application and wait until it answers; if it cannot, RecsysError says what its replicas said."""
+        """Deploy an application and wait until it answers; if it cannot, RecsysError says what its replicas said, or
+        the proxy."""
         from ray import serve
+        from ray.serve.context import _get_global_client
+        from ray.serve.schema import ApplicationStatus
 
-        try:
-            serve.run(application, name=name, route_prefix=route_prefix)
-        except RuntimeError as failure:
-            deployments = serve.status().applications[name].deployments
-            said = "\n".join(f"{part}: {status.message}" for part, status in deployments.items() if status.message)
-            raise RecsysError(f"the application {name!r} does not start\n{said or failure}") from failure
+        serve._run(application, name=name, route_prefix=route_prefix, _blocking=False)
+        self._await_proxy()
+        while (status := serve.status().applications[name]).status != ApplicationStatus.RUNNING:
+            if status.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
+                parts = status.deployments.items()
+                said = "\n".join(f"{part}: {one.message}" for part, one in parts if one.message)
+                raise RecsysError(f"the application {name!r} does not start\n{said or status.message}")
+            time.sleep(_LOOK_AGAIN_S)
+        if (client := _get_global_client()) is not None:
+            client.wait_for_proxies_serving()
 
     def stop(self) -> None:
         """Let requests finish, then end every process that `start` created and remove its files."""
@@ -161,11 +174,37 @@ class Server:
                 namespace="attune",
             )
             logging.getLogger("ray.serve").setLevel(logging.WARNING)
-            try:
-                serve.start(http_options={"host": self.host, "port": self.port}, proxy_location="HeadOnly")
-            except ray.exceptions.RayError as failure:
-                alerts = [line for line in str(failure).splitlines() if "[ALERT]" in line]
-                raise RecsysError(f"the proxy does not start\n{alerts[0] if alerts else failure}") from failure
+            # It returns once the proxy is up; replicas can be started meanwhile. Until the controller is there, both
+            # sides would import the same modules, and pydantic's do not bear that.
+            options = {"host": self.host, "port": self.port}
+            pool = ThreadPoolExecutor(1)
+            self._proxy = pool.submit(serve.start, http_options=options, proxy_location="HeadOnly")
+            pool.shutdown(wait=False)
+            self._await_controller()
+
+    def _await_controller(self) -> None:
+        """Return once Ray Serve takes applications, although its proxy may not be up yet."""
+        import ray
+        from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
+
+        while self._proxy is not None and not self._proxy.done():
+            with contextlib.suppress(ValueError):
+                ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+                return
+            time.sleep(_LOOK_AGAIN_S)
+        self._await_proxy()
+
+    def _await_proxy(self) -> None:
+        """Return once the proxy is up; RecsysError says why if it cannot be."""
+        import ray
+
+        if self._proxy is None:
+            raise RuntimeError("the server was not started")
+        try:
+            self._proxy.result()
+        except ray.exceptions.RayError as failure:
+            alerts = [line for line in str(failure).splitlines() if "[ALERT]" in line]
+            raise RecsysError(f"the proxy does not start\n{alerts[0] if alerts else failure}") from failure
 
     def _settings(self, folder: Path) -> dict[str, str]:
         settings = {

@@ -36,7 +36,7 @@ from tests.serving.live import LiveServer
 
 REPLICAS = 2
 PER_S = 60.0
-SHOPPERS = 4_000
+SHOPPERS = 2_500
 WARM_UP = 0.25
 _STRETCH_S = 30.0
 _EVERY_S = 1.0
@@ -175,7 +175,7 @@ def main() -> None:
             )
             tell_histories(server.port, workload)
             with load_process(server.port) as load:
-                load(workload.questions(), connections=16, seconds=2 if options.quick else 60)
+                load(workload.questions(), connections=16, seconds=2 if options.quick else 45)
                 with scale.reading():
                     statuses = soaked(load, workload, minutes)
         finally:

@@ -93,3 +93,17 @@ def test_after_the_sudden_death_of_the_first_process_the_same_command_starts_aga
     server.start()
     server.wait_until_ready()
     until(lambda: not folder.exists(), timeout_s=20, what="the janitor to remove what the dead one had left")
+
+
+def test_after_the_sudden_death_of_janitor_and_first_process_a_start_tidies_up(server: LiveServer) -> None:
+    folder = private_folder(server)
+    family = processes.descendants(server.pid)
+    [janitor] = [one for one in family if "serving.janitor" in Path(f"/proc/{one.pid}/cmdline").read_text()]
+    os.kill(janitor.pid, signal.SIGKILL)
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait()
+    until(lambda: not any(one.alive() for one in family), timeout_s=60, what="Ray to notice by itself")
+    assert folder.exists()
+    server.start()
+    server.wait_until_ready()
+    assert not folder.exists()
