@@ -9,6 +9,7 @@ RecsysError
 ├── BundleError          a bundle that is incomplete, altered or of an unknown format
 ├── ReleaseError         a model version or alias that the registry does not know
 ├── StoreError           the online store cannot acknowledge or read
+├── EncoderError         an encoder that runs elsewhere gives no vectors in time
 ├── OverloadError        more is being asked than can be answered in time
 └── TrainingError        training stopped because going on would be worthless (NaN, no batches)
 """
@@ -48,6 +49,10 @@ class ReleaseError(RecsysError):
 
 class StoreError(RecsysError):
     """The online store cannot acknowledge a write or serve a read."""
+
+
+class EncoderError(RecsysError):
+    """An encoder that runs elsewhere gives no vectors in time."""
 
 
 class OverloadError(RecsysError):

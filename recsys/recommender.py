@@ -1,6 +1,6 @@
 """The answer, in process: shopper states in, slates out. Serving, evaluation and notebooks all use this one path."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from recsys.clock import MINUTE
 from recsys.errors import ConfigError, UnknownItemError
 from recsys.event import Event, EventType
 from recsys.feature.spec import FeatureSpec
+from recsys.fingerprint import Fingerprints
 from recsys.intent.intent import Intent, intents
 from recsys.intent.module import IntentModule
 from recsys.model.encoder import SequenceEncoder
-from recsys.model.reading import Reader
+from recsys.model.reading import Reader, Reads
 from recsys.protocols import Encoder, Index, Policy, Ranker
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.assortment import Assortment
@@ -41,7 +42,8 @@ class Recommender:
         ranker: orders what was retrieved for known shoppers; where there is none the blend's weights do.
         heads: what tells a shopper's intent, on the encoder's trunk; None where nothing was trained to.
         offer: what is on offer now and may change meanwhile; None for the catalogue as it was trained on, all of it.
-        reader: remembers the shoppers it encoded; None where every question is read as a whole.
+        reader: encodes shoppers, remembers them or asks elsewhere; None where every question is read as a whole, here.
+        fingerprints: of what was chosen from; remembers the digests of ids.
     """
 
     catalogue: Catalogue
@@ -56,7 +58,8 @@ class Recommender:
     facts: Mapping[str, Any] = field(default_factory=dict)
     heads: IntentModule | None = None
     offer: Assortment | None = None
-    reader: Reader | None = None
+    reader: Reads | None = None
+    fingerprints: Fingerprints = field(default_factory=Fingerprints, repr=False, compare=False)
 
     @classmethod
     def load(cls, bundle: Path | str, *, threads: int | None = None) -> "Recommender":
@@ -81,6 +84,11 @@ class Recommender:
         if not isinstance(self.encoder, SequenceEncoder) or not Reader.can_read(self.encoder, self.features):
             return self
         return replace(self, reader=Reader(self.encoder, self.features, most_tokens=most_tokens))
+
+    def forget(self, whose: Callable[[str], bool]) -> None:
+        """Let go of what is remembered of the shoppers for whose name (`ShopperState.shopper`) this holds."""
+        if self.reader is not None:
+            self.reader.forget(whose)
 
     @property
     def coding(self) -> Coding:
@@ -159,6 +167,7 @@ class Recommender:
                 policy=self.policy.name,
                 model_version=self.model_version,
                 degraded=degraded,
+                candidates=self._fingerprint(choice[0].candidates),
             )
             for state, choice in zip(states, chosen, strict=True)
         ]
@@ -286,6 +295,12 @@ class Recommender:
             )
         )
 
+    def _fingerprint(self, candidates: Candidates) -> str:
+        """Of the candidates, which come by index, in the order of their scores; of equal scores the smaller index comes
+        first."""
+        order = np.argsort(-candidates.score, kind="stable")
+        return self.fingerprints.of(candidates.item[order], (self.offer or self.catalogue).id_of)
+
     def _reasons(self, state: ShopperState, name: str, item: np.ndarray) -> list[Reason]:
         for source in self.blend.sources:
             if source.name == name:
@@ -297,4 +312,7 @@ class Recommender:
         return [because or Reason("worth a look")] * len(item)
 
     def _told(self, reason: Reason) -> str:
-        return reason.words.format(title=self.catalogue.title(reason.cause)) if reason.cause else reason.words
+        if not reason.cause:
+            return reason.words
+        shown = self.catalogue.title(reason.cause) if self.offer is None else self.offer.item(reason.cause).title
+        return reason.words.format(title=shown)

@@ -82,10 +82,15 @@ class SlateItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slate:
-    """An ordered answer; `degraded` names what was missing, or is None when everything worked."""
+    """An ordered answer; `degraded` names what was missing, or is None when everything worked.
+
+    `candidates` is the fingerprint (`recsys/fingerprint.py`) of everything the policy chose from, the highest scores
+    first, those of one score by catalogue index; None where nothing was chosen.
+    """
 
     items: tuple[SlateItem, ...]
     knowledge: Knowledge
     policy: str
     model_version: str
     degraded: str | None = None
+    candidates: str | None = None

@@ -1,4 +1,5 @@
-"""The Ray Serve application: one deployment on the hot path, so that a request crosses no further process.
+"""The Ray Serve application: one deployment on the hot path, so that a request crosses no further process, unless the
+encoder is told to run apart.
 
 `build` also serves `serve run` and KubeRay files: `import_path: serving.app:build`, `args: {bundle: ..., store: ...}`.
 """
@@ -9,8 +10,10 @@ import logging
 import os
 import sys
 import tempfile
+import warnings
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -21,13 +24,17 @@ from hydra.utils import instantiate
 from pydantic import JsonValue
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import AutoscalingConfig
+from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recsys.clock import ShiftedClock
 from recsys.recommender import Recommender
+from serving import internal_port
 from serving.api.application import create_app
 from serving.arguments import ServeArgs
+from serving.encoding.protocol import Encoding
 from serving.janitor import MARK
 from serving.security.guard import Guard
 from serving.service import Loaded, Service
@@ -47,13 +54,35 @@ _ENCODINGS = {"plain": "TEXT", "json": "JSON"}
 def build(args: ServeArgs) -> Application:
     """The application, ready for `serve.run`."""
     deployment = Shop.options(  # type: ignore[attr-defined]
-        num_replicas=args.replicas,
+        num_replicas=args.replicas if args.most_replicas is None else None,
+        autoscaling_config=_following_the_load(args),
+        max_replicas_per_node=args.replicas_per_node,
         ray_actor_options={"num_cpus": args.threads},
         max_ongoing_requests=2 * args.max_concurrent,
         max_queued_requests=args.max_concurrent,
         logging_config=LoggingConfig(encoding=_ENCODINGS[args.log_format], enable_access_log=False),
     )
-    return deployment.bind(args.model_dump(mode="json"))  # type: ignore[no-any-return]
+    encoding: Encoding = instantiate(args.encoding)
+    encoder = encoding.application(args.bundle, loopback=args.loopback)
+    return deployment.bind(args.model_dump(mode="json"), encoder)  # type: ignore[no-any-return]
+
+
+def _following_the_load(args: ServeArgs) -> AutoscalingConfig | None:
+    """How Ray Serve changes the number of replicas; None where it is fixed."""
+    if args.most_replicas is None:
+        return None
+    with warnings.catch_warnings():  # Ray 2.60 announces another way to say how often, and does not have it yet
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return AutoscalingConfig(
+            min_replicas=args.replicas,
+            initial_replicas=args.replicas,
+            max_replicas=args.most_replicas,
+            target_ongoing_requests=args.target_ongoing,
+            upscale_delay_s=args.scale_up_after_s,
+            downscale_delay_s=args.scale_down_after_s,
+            metrics_interval_s=1.0,
+            look_back_period_s=5.0,
+        )
 
 
 @serve.deployment(
@@ -68,12 +97,12 @@ def build(args: ServeArgs) -> Application:
 class Shop:
     """One replica. Ray Serve calls `__serve_build_asgi_app__` once it is constructed and runs the app's lifespan."""
 
-    def __init__(self, settings: dict[str, JsonValue]) -> None:
+    def __init__(self, settings: dict[str, JsonValue], encoder: DeploymentHandle[Any] | None = None) -> None:
         args = ServeArgs.model_validate(settings)
         if args.folder is not None:
             os.chdir(args.folder)
         if args.loopback:
-            _keep_internal_port_private()
+            internal_port.keep_private()
         _name_requests_ourselves()
         folder = _meeting_place()
         configure(args.log_format, handlers=[ToServer(folder.parent / "log")])
@@ -81,7 +110,7 @@ class Shop:
         torch.set_num_threads(args.threads)
         faiss.omp_set_num_threads(args.threads)
         self._max_concurrent = args.max_concurrent
-        load = partial(_loaded, remembered_tokens=args.remembered_tokens)
+        load = partial(_loaded, encoding=instantiate(args.encoding), encoder=encoder)
         loaded = load(args.bundle)
         store = instantiate(args.store)
         self._guard = Guard(instantiate(args.security), store, on_loopback=args.private)
@@ -95,6 +124,7 @@ class Shop:
             deadline_s=args.deadline_ms / 1_000,
             store_timeout_s=args.store_timeout_ms / 1_000,
             consent=args.consent.rules(),
+            experiments=args.running_experiments(),
             folder=args.bundle,
             load=load if args.follow else None,
             lookout=Lookout(folder, host=args.metrics_host, port=args.metrics_port),
@@ -108,9 +138,9 @@ class Shop:
         return create_app(self._service, max_concurrent=self._max_concurrent, guard=self._guard)
 
 
-def _loaded(folder: Path, *, remembered_tokens: int) -> Loaded:
+def _loaded(folder: Path, *, encoding: Encoding, encoder: DeploymentHandle[Any] | None) -> Loaded:
     """The release in a folder, ready to be served."""
-    recommender = Recommender.load(folder).on_offer().remembering(most_tokens=remembered_tokens)
+    recommender = encoding.reading(Recommender.load(folder).on_offer(), folder, encoder)
     return Loaded(folder, recommender, recommender.features.memory)
 
 
@@ -145,24 +175,3 @@ def _name_requests_ourselves() -> None:
     from ray.serve._private import http_util
 
     http_util.RequestIdMiddleware = _Unnamed  # type: ignore[assignment,misc]
-
-
-def _keep_internal_port_private() -> None:
-    """Bind the replica's port for calls between deployments to loopback.
-
-    Ray Serve 2.60 binds it to all interfaces, asks nobody who they are and unpickles what it is sent. We have a single
-    deployment and never use that port, but it cannot be turned off.
-    """
-    from ray.serve._private import replica
-
-    original = getattr(replica, "add_port_to_grpc_server", None)
-    if original is None:
-        raise RuntimeError(
-            "this version of Ray keeps Ray Serve's internal port where it cannot be bound to loopback; "
-            "install a version of Ray that constraints.txt names"
-        )
-
-    def private(server: object, address: str) -> object:
-        return original(server, address.replace("[::]", "127.0.0.1"))
-
-    replica.add_port_to_grpc_server = private  # type: ignore[attr-defined]

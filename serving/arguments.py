@@ -1,11 +1,12 @@
 """What the serving application is built from: plain values only, because they travel to other processes."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from recsys.consent import Rules
+from serving.experiment import Arm, Experiment
 
 
 class ConsentArgs(BaseModel):
@@ -24,6 +25,15 @@ class ConsentArgs(BaseModel):
         return Rules.of(default=self.default, personalisation=self.personalisation, training=self.training)
 
 
+class ArmArgs(BaseModel):
+    """One way to answer in an experiment (`serving/experiment.py`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: float = Field(ge=0, description="Of the shoppers, relative to the other arms'.")
+    ranker: bool = Field(default=True, description="Whether the ranker orders what is shown, where there is one.")
+
+
 class ServeArgs(BaseModel):
     """The arguments of `serving.app.build`, on the command line, in `conf/serve.yaml` or in a KubeRay file."""
 
@@ -31,7 +41,18 @@ class ServeArgs(BaseModel):
 
     bundle: Path = Field(description="The bundle's directory, the same on every node.")
     store: dict[str, JsonValue] = Field(description="An OnlineStore: `_target_` and its settings.")
-    replicas: int = Field(default=1, ge=1)
+    replicas: int = Field(default=1, ge=1, description="How many replicas, or the fewest, where their number moves.")
+    most_replicas: int | None = Field(
+        default=None, ge=1, description="With it the number of replicas follows the load, up to so many."
+    )
+    target_ongoing: float = Field(
+        default=8.0, gt=0, description="Requests that each replica shall work on, on average, where their number moves."
+    )
+    scale_up_after_s: float = Field(default=5.0, ge=0, description="How long it must be too much for one more.")
+    scale_down_after_s: float = Field(default=300.0, ge=0, description="How long it must be too little for one less.")
+    replicas_per_node: int | None = Field(
+        default=None, ge=1, description="The most replicas on one machine, so that others hold the rest."
+    )
     threads: int = Field(default=1, ge=1, description="Cores per replica for encoder and index.")
     max_concurrent: int = Field(default=128, ge=1, description="Requests one replica works on before it answers 503.")
     largest_batch: int = Field(default=32, ge=1, description="How many waiting requests are answered in one go.")
@@ -39,13 +60,15 @@ class ServeArgs(BaseModel):
         default=2_000, ge=10, description="How long an answer may take where the request has no X-Deadline-Ms."
     )
     store_timeout_ms: int = Field(default=500, ge=1, description="How long a shopper's history is waited for.")
-    remembered_tokens: int = Field(
-        default=100_000,
-        ge=0,
-        description="Of how many events the encoder keeps what it made of them, so that it reads only what is new.",
+    encoding: dict[str, JsonValue] = Field(
+        default={"_target_": "serving.encoding.inside.Inside"},
+        description="An Encoding: `_target_` and its settings; where the encoder runs.",
     )
     clock_shift: int = Field(default=0, description="Microseconds between the machine's time and the service's now.")
     consent: ConsentArgs = ConsentArgs()
+    experiments: dict[str, dict[str, ArmArgs]] = Field(
+        default_factory=dict, description="The arms of each experiment by name; each shopper is in one arm of each."
+    )
     seed: int | None = Field(default=None, description="For exploration; None takes fresh entropy.")
     follow: bool = Field(default=True, description="Take over the release that a note in the store wants.")
     metrics_host: str = Field(default="127.0.0.1", description="Where the port for metrics is open.")
@@ -67,3 +90,18 @@ class ServeArgs(BaseModel):
     loopback: bool = Field(
         default=False, description="Keep Ray Serve's internal port off the network; for a single machine."
     )
+
+    @model_validator(mode="after")
+    def _fewest_and_most_agree(self) -> Self:
+        if self.most_replicas is not None and self.most_replicas < self.replicas:
+            raise ValueError(
+                f"most_replicas={self.most_replicas} is below replicas={self.replicas}, which is the fewest; raise it"
+            )
+        return self
+
+    def running_experiments(self) -> list[Experiment]:
+        """As the service runs them; ConfigError where one has no arm that anybody could be in."""
+        return [
+            Experiment(name, [Arm(name=arm, share=said.share, ranker=said.ranker) for arm, said in arms.items()])
+            for name, arms in self.experiments.items()
+        ]

@@ -13,7 +13,7 @@ Decisions worth knowing:
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,14 +76,18 @@ class Listening:
         """Another assortment says from now on what is known."""
         self._offer = offer
 
-    async def hear(self, offered: Sequence[object], terms: Terms = LIVE) -> Receipts:
-        """A receipt for each offered JSON value, in order; raises StoreError if nothing could be made durable."""
+    async def hear(self, offered: Sequence[object], terms: Terms = LIVE, *, attempt: str | None = None) -> Receipts:
+        """A receipt for each offered JSON value, in order; raises StoreError if nothing could be made durable.
+
+        Events without an id get one that follows from `attempt` and their place, where it is given: then a request that
+        a proxy repeats, because the replica died before it answered, is recognised.
+        """
         now = self._clock.now()
         receipts: list[Receipt] = []
         events: list[Event] = []
-        for value in offered:
+        for place, value in enumerate(offered):
             try:
-                event, note = self._understood(value, now, terms)
+                event, note = self._understood(value, now, terms, made_up=_name(attempt, place))
             except ValueError as refusal:
                 receipts.append(Receipt(event_id=_id_in(value), status="rejected", reason=_reason(refusal)))
             else:
@@ -104,7 +108,9 @@ class Listening:
             accepted=counts["accepted"], duplicate=counts["duplicate"], rejected=counts["rejected"], results=results
         )
 
-    def _understood(self, value: object, now: int, terms: Terms) -> tuple[Event, str | None]:
+    def _understood(
+        self, value: object, now: int, terms: Terms, *, made_up: Callable[[], str]
+    ) -> tuple[Event, str | None]:
         offered = EventIn.model_validate(value)
         if offered.user_id is None and offered.anonymous_id is None:
             raise ValueError("user_id or anonymous_id is needed to know whose event this is")
@@ -117,7 +123,14 @@ class Listening:
             notes += _judge_time(to_instant(offered.occurred_at), now, terms)
         if offered.item_id is not None and (unknown := self._offer.unknown(offered.item_id)):
             notes.append(f"{unknown} does not know {offered.item_id!r} yet; until it does, answers ignore it")
-        return _event(offered, occurred_at), "; ".join(notes) or None
+        return _event(offered, occurred_at, made_up), "; ".join(notes) or None
+
+
+def _name(attempt: str | None, place: int) -> Callable[[], str]:
+    """What makes up the id of the event at that place of a request."""
+    if attempt is None:
+        return lambda: str(uuid.uuid4())
+    return lambda: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{attempt} {place}"))
 
 
 def _an(name: str) -> str:
@@ -147,9 +160,9 @@ def _written(said: int) -> str:
         return f"{said // SECOND} s from 1970"
 
 
-def _event(offered: EventIn, occurred_at: int) -> Event:
+def _event(offered: EventIn, occurred_at: int, made_up: Callable[[], str]) -> Event:
     return Event(
-        event_id=offered.event_id or str(uuid.uuid4()),
+        event_id=offered.event_id or made_up(),
         type=offered.type,
         occurred_at=occurred_at,
         user_id=offered.user_id,

@@ -1,6 +1,7 @@
 """`python -m serving.export`, also `recsys-export`: events that came in through the API, as files for training."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from conf.overrides import check_command_line
+from recsys.clock import SystemClock
 from recsys.errors import RecsysError
 from serving.exporter import Exported, export
+from serving.exporting import Exporting, ExportSettings
 
 
 def main() -> None:
@@ -25,6 +28,9 @@ def main() -> None:
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="export")
 def _export(config: DictConfig) -> None:
     folder = Path(config.exports).absolute()
+    if config.every_s is not None:
+        asyncio.run(_again_and_again(config, folder))
+        return
     try:
         done = asyncio.run(_exported(config, folder))
     except RecsysError as failure:
@@ -42,6 +48,15 @@ async def _exported(config: DictConfig, folder: Path) -> Exported:
         return await export(store, folder, rows=int(config.rows))
     finally:
         await store.close()
+
+
+async def _again_and_again(config: DictConfig, folder: Path) -> None:
+    """Until Ctrl-C or SIGTERM, as the service's own exporter does it."""
+    settings = ExportSettings(folder=folder, every_s=float(config.every_s), rows=int(config.rows))
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await Exporting(instantiate(config.store), settings, SystemClock()).run(stop)
 
 
 if __name__ == "__main__":

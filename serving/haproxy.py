@@ -51,6 +51,14 @@ def settings(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "10",
         # An hour by default: few clients that stay silent would hold all connections.
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
+        # Nobody notices that a replica died: another one gets the requests it held. Ids that are made up for events
+        # follow from a name that the guard gives each request, so nothing is taken in twice.
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        # A machine that is gone does not even refuse.
+        "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
+        # By default Ray Serve looks after its proxy every ten seconds and believes only the third time that it is gone.
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",
         # One datagram per request to a Python process that nobody scrapes.
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
     }

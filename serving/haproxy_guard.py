@@ -1,10 +1,10 @@
 """Stands between Ray Serve and HAProxy for one moment: corrects the configuration, then becomes HAProxy.
 
 Ray Serve writes a configuration that listens for statistics and metrics on all interfaces, answers errors as plain text
-or HTML, waits without end for the headers of a request (so that a few slow clients hold all connections), and leaves
-HAProxy running when its parent is killed. Ray offers no setting for any of these, but it starts whatever
-`RAY_SERVE_HAPROXY_BINARY_PATH` names. This file is run by path, needs only the standard library, and keeps its process
-id, by which Ray recognises HAProxy.
+or HTML, does not name requests (so that nobody could tell one that HAProxy repeats), waits without end for the headers
+of a request (so that a few slow clients hold all connections), and leaves HAProxy running when its parent is killed.
+Ray offers no setting for any of these, but it starts whatever `RAY_SERVE_HAPROXY_BINARY_PATH` names. This file is run
+by path, needs only the standard library, and keeps its process id, by which Ray recognises HAProxy.
 
     python -IS haproxy_guard.py HAPROXY FOLDER METRICS STATISTICS [HAProxy's own arguments]
 
@@ -24,12 +24,19 @@ _SECTIONS = {"frontend prometheus": 0, "listen stats": 1}
 _ANSWERED = (400, 408, 500, 501, 502, 503, 504)
 """Statuses with a file FOLDER/STATUS.http; see serving/proxy_errors.py."""
 _HEADERS_WITHIN = "10s"
+_ATTEMPT = "x-attune-attempt"
+"""Names a request, and what HAProxy sends of it to a second replica; see ATTEMPT in serving/api/routes.py."""
 _RESAID = (
     "    http-response return status {status} errorfile {folder}/{status}.http "
     "if {{ status {status} }} !{{ res.hdr(content-type) -m beg application/problem+json }}"
 )
 """Ray Serve itself answers, before the application, when its queue is full or a replica fails: as plain text."""
-_REPLACED = re.compile(r"\s*(errorfile \d{3}|timeout http-request|http-response return status \d{3} errorfile) ")
+_REPLACED = re.compile(
+    r"\s*(errorfile \d{3}|timeout http-request|http-response return status \d{3} errorfile"
+    rf"|http-request set-header {_ATTEMPT}) "
+)
+_LOGGED = '"%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %HM"'
+"""As `option httplog`, without the path: a path may hold the id of a shopper."""
 _NOBODY_THERE = re.compile(r"^(\s*http-request return status) 404 content-type text/plain .*$")
 
 
@@ -57,7 +64,11 @@ def corrected(config: str, *, folder: str, addresses: tuple[str, str]) -> str:
         if section is not None and line.strip().startswith("bind "):
             address = addresses[section]
             line = f"    bind {f'unix@{folder}/{section}' if address == '-' else address}"
+        if line.strip() == "option httplog":
+            line = f"    log-format {_LOGGED}"
         lines.append(_NOBODY_THERE.sub(rf"\1 503 errorfile {folder}/503.http", line))
+        if line.strip() == "frontend http_frontend":
+            lines.append(f"    http-request set-header {_ATTEMPT} %[uuid()]")
         if line.strip() == "defaults":
             lines.append(f"    timeout http-request {_HEADERS_WITHIN}")
             lines += [f"    errorfile {status} {folder}/{status}.http" for status in _ANSWERED]

@@ -47,13 +47,15 @@ _WITHOUT = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who shall answer, about whom, how many items, until when (`time.perf_counter`, seconds), in which request."""
+    """Who shall answer, about whom, how many items, until when (`time.perf_counter`, seconds), in which request, and
+    whether the ranker may order them."""
 
     recommender: Recommends
     state: ShopperState
     count: int
     due: float
     request: str | None = None
+    with_ranker: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +128,12 @@ class Ladder:
         """One answer for each that is asked, each by its own recommender: two, at the most, while one takes over from
         another."""
         found: dict[int, Answered] = {}
-        by_rung: dict[tuple[int, Rung], list[int]] = {}
+        by_rung: dict[tuple[int, Rung, bool], list[int]] = {}
         now = time.perf_counter()
         for place, one in enumerate(asked):
-            by_rung.setdefault((id(one.recommender), self._in_time(one, now, len(asked))), []).append(place)
-        for (_, rung), places in sorted(by_rung.items(), key=lambda item: -item[0][1]):  # the quick ones first
+            rung = self._in_time(one, now, len(asked))
+            by_rung.setdefault((id(one.recommender), rung, one.with_ranker), []).append(place)
+        for (_, rung, _), places in sorted(by_rung.items(), key=lambda item: -item[0][1]):  # the quick ones first
             reason = "there was no time for more" if rung else None
             found |= zip(places, self._standing_on(rung, [asked[p] for p in places], reason), strict=True)
         return [found[place] for place in range(len(asked))]
@@ -142,7 +145,8 @@ class Ladder:
         if not items:
             items = _shown(slate.items, one, lambda _: True) if one.state.wanted is None else ()
         degraded = f"{reason}; {_WITHOUT[Rung.STATIC]}"
-        return Answered(replace(slate, items=items, knowledge=one.state.knowledge, degraded=degraded), Rung.STATIC)
+        made = replace(slate, items=items, knowledge=one.state.knowledge, degraded=degraded, candidates=None)
+        return Answered(made, Rung.STATIC)
 
     def _in_time(self, one: Asked, now: float, answers: int) -> Rung:
         for rung in Rung:
@@ -187,7 +191,8 @@ Step = Callable[[Recommends, Sequence[Asked], np.random.Generator], list[Slate]]
 
 
 def _full(recommender: Recommends, asked: Sequence[Asked], rng: np.random.Generator) -> list[Slate]:
-    return recommender.answer([one.state for one in asked], counts=[one.count for one in asked], rng=rng)
+    states, counts = [one.state for one in asked], [one.count for one in asked]
+    return recommender.answer(states, counts=counts, rng=rng, with_ranker=asked[0].with_ranker)
 
 
 def _without_ranker(recommender: Recommends, asked: Sequence[Asked], rng: np.random.Generator) -> list[Slate]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ from recsys.clock import ShiftedClock, SystemClock
 from recsys.errors import ConfigError, ReleaseError
 from recsys.recommender import Recommender
 from serving.arguments import ServeArgs
+from serving.background import Background
+from serving.exporting import ExportSettings
 from serving.following import RELEASE
 from serving.release import Release
 from serving.security import admission
 from serving.security.policy import is_loopback
 from serving.server import Server
+from serving.store.memory import MemoryStore
 from serving.store.protocol import Note, OnlineStore
 from serving.watching.logs import FORMATS
 
@@ -41,6 +44,8 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
     if config.app.log_format not in FORMATS:
         raise ConfigError(f"app.log_format={config.app.log_format} is not known; choose one of {', '.join(FORMATS)}")
     store, release, security = _plain(config.store), instantiate(config.release), _plain(config.security)
+    encoding = _plain(config.encoding)
+    instantiate(encoding).check()
     server: Server = instantiate(config.server)
     asyncio.run(admission.check(instantiate(security), instantiate(store), host=server.host))
     bundle = asyncio.run(_wanted(release, instantiate(store)))
@@ -52,10 +57,12 @@ def assemble(config: DictConfig) -> tuple[Server, ServeArgs]:
         folder=Path.cwd(),
         loopback=True,
         security=security,
+        encoding=encoding,
         private=is_loopback(server.host),
         follow=release.moves,
         **_plain(config.app),
     )
+    args.running_experiments()
     return server, args
 
 
@@ -67,6 +74,21 @@ def running(server: Server, args: ServeArgs) -> Iterator[Server]:
 
         server.run(build(args), name="attune")
         yield server
+
+
+def exporting(config: DictConfig) -> AbstractContextManager[object]:
+    """The exporter that runs beside the service, if `export.folder` names a folder; ConfigError where it cannot."""
+    if config.export.folder is None:
+        return nullcontext()
+    if isinstance(instantiate(config.store), MemoryStore):
+        raise ConfigError(
+            f"export.folder={config.export.folder}: what store=memory holds is seen by the service's own process only; "
+            "use store=sqlite or export.folder=null"
+        )
+    settings = ExportSettings(
+        folder=Path(config.export.folder), every_s=float(config.export.every_s), rows=int(config.export.rows)
+    )
+    return Background(_plain(config.store), settings, log_format=config.app.log_format)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

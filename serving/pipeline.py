@@ -13,8 +13,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,12 +23,14 @@ from recsys.clock import SECOND, Clock
 from recsys.consent import Default, Rules
 from recsys.errors import OverloadError, RecsysError
 from recsys.event import Event, EventType
+from recsys.log.erasures import Kind
 from recsys.retrieval.assortment import Assortment
 from recsys.retrieval.filter.expression import Filter
 from recsys.sequence.question import remembered
 from recsys.slate import Slate, SlateItem
 from recsys.state import Context, Knowledge, ShopperState
 from serving.batching import Batching
+from serving.experiment import Experiment, Treatment, treatment
 from serving.exposure import ExposureLog
 from serving.ladder import Answered, Asked, Ladder, Rung
 from serving.recommends import Recommends, offer_of
@@ -65,7 +67,8 @@ class Question:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The slate with everything needed to show it; `items` pairs what to show with why, in order. `consent` is whether
-    the shopper agrees to personalisation, None where that could not be read."""
+    the shopper agrees to personalisation, None where that could not be read; `experiments` names the arm of each that
+    the shopper is in."""
 
     recommendation_id: str
     model_version: str
@@ -75,6 +78,7 @@ class Answer:
     rung: Rung
     took_ms: float
     consent: Default | None = "granted"
+    experiments: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class _Read:
     events: Sequence[Event]
     due: float
     request: str | None
+    with_ranker: bool = True
 
     def asked(self) -> Asked:
         """As the recommender reads it; a history that cannot be read is none."""
@@ -98,7 +103,7 @@ class _Read:
             with within(self.request):
                 _log.warning("a history cannot be read, answering without it", exc_info=failure)
             state = _state(self.question, (), self.at, self.recommender, limit=self.history_limit)
-        return Asked(self.recommender, state, self.question.count, self.due, self.request)
+        return Asked(self.recommender, state, self.question.count, self.due, self.request, self.with_ranker)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,7 @@ class Answering:
         store_timeout_s: how long the shopper's history is waited for, at most.
         deadline_s: how long a question may take that does not say so itself.
         consent: what shoppers must agree to.
+        experiments: by which shoppers are answered in different ways.
     """
 
     def __init__(
@@ -135,9 +141,11 @@ class Answering:
         deadline_s: float = 2.0,
         largest_batch: int = 32,
         consent: Rules | None = None,
+        experiments: Sequence[Experiment] = (),
         meter: Meter | None = None,
     ) -> None:
         self._consent = consent or Rules()
+        self._experiments = experiments
         self._current = (recommender, offer_of(recommender), history_limit)
         self._meter = meter or Meter()
         self._store = store
@@ -160,12 +168,15 @@ class Answering:
         recommender, offer, history_limit = self._current  # the same for all of this answer, whatever is swapped in
         may = await self._may_use(question, at, limit=history_limit, due=due)
         laps.lap(Stage.STORE)
-        read = _Read(may.asked, recommender, history_limit, at, may.events, due, CURRENT.get())
+        treated = treatment(self._experiments, user_id=may.asked.user_id, anonymous_id=may.asked.anonymous_id)
+        read = _Read(may.asked, recommender, history_limit, at, may.events, due, CURRENT.get(), treated.with_ranker)
         answered = await self._in_time(read)
         slate, rung = answered.slate, answered.rung.name.lower()
         degraded = "; ".join(part for part in (may.trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
-        self._exposures.record(_exposure(recommendation_id, at, may.recorded, slate, degraded))
+        self._exposures.record(
+            _exposure(recommendation_id, at, may.recorded, replace(slate, degraded=degraded), rung, treated)
+        )
         self._meter.answered(
             rung if may.trouble is None else "without_history",
             item_ids=[item.item_id for item in slate.items],
@@ -181,6 +192,7 @@ class Answering:
             rung=answered.rung,
             took_ms=laps.whole() * 1_000,
             consent=may.consent,
+            experiments=treated.arms,
         )
 
     async def warm_up(self, recommender: Recommends | None = None) -> None:
@@ -300,14 +312,21 @@ def _state(
     exclude = frozenset(offer.index_of(item_id) for item_id in question.exclude)
     seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
     hidden = exclude | seen | _in_hand(events, offer)
-    return ShopperState(history, context, hidden, question.wanted, shopper=_shopper(question))
+    return ShopperState(history, context, hidden, question.wanted, shopper=name_of(question))
 
 
-def _shopper(question: Question) -> str | None:
+def name_of(question: Question) -> str | None:
     """One name for whoever asks; None for somebody unknown."""
     if question.user_id is None and question.anonymous_id is None:
         return None
     return f"{len(question.user_id or '')}:{question.user_id}:{question.anonymous_id}"
+
+
+def ids_in(shopper: str) -> list[tuple[Kind, str]]:
+    """The user and the visitor that such a name stands for."""
+    size, _, rest = shopper.partition(":")
+    user = rest[: int(size)]
+    return [("user", user), ("anonymous", rest[len(user or str(None)) + 1 :])]
 
 
 def _in_hand(events: Sequence[Event], offer: Assortment) -> frozenset[int]:
@@ -320,7 +339,9 @@ def _in_hand(events: Sequence[Event], offer: Assortment) -> frozenset[int]:
     return frozenset(index for index, in_hand in later.items() if in_hand)
 
 
-def _exposure(recommendation_id: str, at: int, question: Question, slate: Slate, degraded: str | None) -> Exposure:
+def _exposure(
+    recommendation_id: str, at: int, question: Question, slate: Slate, rung: str, treated: Treatment
+) -> Exposure:
     return Exposure(
         recommendation_id=recommendation_id,
         at=at,
@@ -334,7 +355,10 @@ def _exposure(recommendation_id: str, at: int, question: Question, slate: Slate,
         device=question.device,
         channel=question.channel,
         store=question.store,
-        degraded=degraded,
+        degraded=slate.degraded,
+        rung=rung,
+        candidates=slate.candidates,
+        experiments=tuple(treated.arms.items()),
         items=tuple(
             ExposedItem(
                 item_id=item.item_id,

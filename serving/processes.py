@@ -1,6 +1,7 @@
 """What the operating system knows about our processes and ports, read from /proc; elsewhere the answers are empty."""
 
 import os
+import random
 import signal
 import socket
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _LISTENING = "0A"
+_SELDOM_GIVEN = range(20_000, 30_000)
+"""Below what systems take for connections and Ray Serve for replicas, above what Ray takes for workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,15 @@ def end(processes: Iterable[Process], *, patience_s: float) -> list[Process]:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on at this moment."""
+    """A port that nobody listens on at this moment, and that the system gives to nobody who does not ask for it: one of
+    its own choice could belong to a connection of anybody's a moment later."""
+    for port in random.sample(_SELDOM_GIVEN, 100):
+        if port_is_free(host, port):
+            return port
     with socket.socket() as probe:
         probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        chosen: int = probe.getsockname()[1]
+        return chosen
 
 
 def port_is_free(host: str, port: int) -> bool:

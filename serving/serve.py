@@ -14,7 +14,7 @@ from conf.overrides import check_command_line
 from recsys.clock import SystemClock
 from recsys.errors import RecsysError
 from serving.follow import follow
-from serving.launch import assemble, running
+from serving.launch import assemble, exporting, running
 from serving.security import admission
 from serving.watching.logs import dress
 
@@ -42,7 +42,7 @@ def _serve(config: DictConfig) -> None:
         dress(args.log_format)
         for line in asyncio.run(admission.welcome(config)):
             _console.print(line, markup=False, highlight=False, soft_wrap=True)
-        with running(server, args):
+        with exporting(config), running(server, args):
             asked = asked_to_stop()
             documentation = f"documentation: {server.address}/docs, " if config.security.documentation else ""
             _console.print(f"answering at {server.address}  ({documentation}stop with Ctrl-C)")

@@ -18,6 +18,7 @@ import site
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("attune.server")
 _MIB = 1024 * 1024
+_FINISH_S = 15.0
+"""How long requests on their way are waited for, at most; replicas themselves give up after ten seconds."""
 
 
 class Server:
@@ -158,7 +161,11 @@ class Server:
                 namespace="attune",
             )
             logging.getLogger("ray.serve").setLevel(logging.WARNING)
-            serve.start(http_options={"host": self.host, "port": self.port}, proxy_location="HeadOnly")
+            try:
+                serve.start(http_options={"host": self.host, "port": self.port}, proxy_location="HeadOnly")
+            except ray.exceptions.RayError as failure:
+                alerts = [line for line in str(failure).splitlines() if "[ALERT]" in line]
+                raise RecsysError(f"the proxy does not start\n{alerts[0] if alerts else failure}") from failure
 
     def _settings(self, folder: Path) -> dict[str, str]:
         settings = {
@@ -174,6 +181,8 @@ class Server:
             "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(processes.free_port()),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(self._drain_s),
             "RAY_SERVE_LOG_TO_STDERR": "0",
+            # Ray's workers are nice to everybody else on the machine, by 15; ours have shoppers waiting.
+            "RAY_worker_niceness": os.environ.get("RAY_worker_niceness", "0"),  # noqa: SIM112 - as Ray spells it
             "PYTHONPATH": os.pathsep.join(_import_path()),
         }
         return settings | (self._haproxy_settings(folder) if self._haproxy_possible() else {})
@@ -222,8 +231,20 @@ def _shut_down() -> None:
 
     if ray.is_initialized():
         with contextlib.suppress(Exception):  # whatever is left is ended by its process id
+            _finish_requests()
             serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
+
+
+def _finish_requests() -> None:
+    """Have all replicas answer what they hold before the proxy goes, which Ray Serve would end at the same moment."""
+    from ray import serve
+
+    for name in serve.status().applications:
+        serve.delete(name, _blocking=False)
+    deadline = time.monotonic() + _FINISH_S
+    while serve.status().applications and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _short_folder() -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,18 +11,21 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from recsys.clock import SECOND, Clock, to_datetime
+from recsys.clock import SECOND, Clock, SystemClock, to_datetime
 from recsys.consent import Rules
 from recsys.errors import BundleError, ConfigError, RecsysError
 from serving.api.health import Readiness
 from serving.backfill import Backfill
 from serving.events import Listening
+from serving.experiment import Experiment
 from serving.exposure import ExposureLog
 from serving.following import Following
+from serving.forgetting import Forgetting
 from serving.items import Stocking
-from serving.pipeline import Answering
+from serving.pipeline import Answering, ids_in
 from serving.recommends import Recommends, offer_of
 from serving.store.protocol import OnlineStore
+from serving.watching.exports import ExportWatch
 from serving.watching.lookout import Lookout
 
 _log = logging.getLogger("attune.service")
@@ -69,6 +72,7 @@ class Service:
         deadline_s: float = 2.0,
         store_timeout_s: float = 1.0,
         consent: Rules | None = None,
+        experiments: Sequence[Experiment] = (),
         folder: Path = Path(),
         load: Callable[[Path], Loaded] | None = None,
         follow_every_s: float = 1.0,
@@ -80,6 +84,7 @@ class Service:
         self._previous: Loaded | None = None
         self._load = load
         self._follow_every_s = follow_every_s
+        self.exports = ExportWatch(store, meter, SystemClock())
         self.following = Following(store, running=folder, take_over=self.take_over, every_s=follow_every_s)
         self._store = store
         self._clock = clock
@@ -90,6 +95,9 @@ class Service:
         self.listening = Listening(store, offer, clock, meter=meter)
         self.backfill = Backfill(self.listening)
         self.stocking = Stocking(store, recommender.catalogue, offer, clock=clock, meter=meter)
+        self.forgetting = Forgetting(
+            store, clock=clock, recommenders=self._in_memory, ids_in=ids_in, every_s=follow_every_s / 2
+        )
         self.answering = Answering(
             recommender,
             store,
@@ -101,6 +109,7 @@ class Service:
             deadline_s=deadline_s,
             store_timeout_s=store_timeout_s,
             consent=self.consent,
+            experiments=experiments,
             meter=meter,
         )
         self._began_to_answer()
@@ -112,6 +121,8 @@ class Service:
         await self._store.open()
         await self.stocking.open()
         await self.answering.warm_up()
+        await self.forgetting.open()
+        await self.exports.open()
         if self._load is not None:
             await self.following.open()
         self.lookout.open(self._about)
@@ -120,6 +131,8 @@ class Service:
     async def close(self) -> None:
         """Finish the answers on their way, write the exposures, close the store."""
         await self.following.close()
+        await self.forgetting.close()
+        await self.exports.close()
         await self.answering.close()
         await self.stocking.close()
         await self._exposures.close()
@@ -163,6 +176,11 @@ class Service:
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def _in_memory(self) -> list[Released]:
+        """The recommender that answers, and the one before."""
+        loaded = (self._running, self._previous)
+        return [one.recommender for one in loaded if one is not None]
 
     def _began_to_answer(self) -> None:
         running = self._running.recommender

@@ -58,7 +58,7 @@ class Erasures:
         return Erasures((*self.entries, *fresh))
 
     def sift(self, events: pa.Table) -> Sifted:
-        """Take out what is of erased shoppers.
+        """Take out what is of erased shoppers; slates (`recsys/log/exposures.py`), too, which have no type.
 
         A row goes if its user is erased, or if its visitor is and it carries no user, or says nothing but whose the
         visitor was. Another user's row loses an erased visitor's id and stays.
@@ -67,7 +67,9 @@ class Erasures:
         visitor = self._among("anonymous", events["anonymous_id"])
         if not (user.any() or visitor.any()):
             return Sifted(events, np.ones(events.num_rows, bool), frozenset())
-        links = pc.is_in(events["type"], value_set=_LINKS).to_numpy()
+        links = np.zeros(events.num_rows, bool)
+        if "type" in events.column_names:
+            links = pc.is_in(events["type"], value_set=_LINKS).to_numpy()
         gone = user | (visitor & (pc.is_null(events["user_id"]).to_numpy() | links))
         linked = pc.unique(events["anonymous_id"].filter(pa.array(user & ~visitor))).drop_null().to_pylist()
         if (visitor & ~gone).any():
@@ -124,7 +126,7 @@ def entry_of(key: str, kind: Kind, text: str) -> Erased:
 
 def digest_of(key: str, kind: Kind, text: str) -> str:
     """The HMAC of an id, in hexadecimal."""
-    return hmac.new(bytes.fromhex(key), f"{kind}:{text}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(bytes.fromhex(key), f"{kind}:{text}".encode(), "sha256").hex()
 
 
 def _by_key(entries: Iterable[Erased]) -> Iterable[tuple[str, list[Erased]]]:

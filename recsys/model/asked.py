@@ -24,7 +24,7 @@ class Asked:
     def of(cls, batch: SequenceBatch) -> "Asked | None":
         """None where most tokens are queries, which saves nothing, and in a compiled graph, which wants fixed steps."""
         rows, length = batch.item.shape
-        if 2 * len(batch.query) > rows * length or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or 2 * len(batch.query) > rows * length:
             return None
         row = batch.query // length
         count = torch.bincount(row, minlength=rows)

@@ -2,8 +2,9 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,18 @@ from recsys.model.encoder import SequenceEncoder
 from recsys.sequence.batch import SequenceBatch, TokenTensors, collate
 from recsys.sequence.question import question_stream, shown_rows
 from recsys.state import HISTORY_COLUMNS, History, ShopperState
+
+
+class Reads(Protocol):
+    """Who makes query vectors of shoppers."""
+
+    def encode(self, states: Sequence[ShopperState]) -> np.ndarray:
+        """Query vectors [B, D] float32 of shoppers [B], each at its own instant."""
+        ...
+
+    def forget(self, whose: Callable[[str], bool]) -> None:
+        """Keep nothing of shoppers whose names, as in `ShopperState.shopper`, are theirs."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +92,14 @@ class Reader:
                 self._keep(state.shopper, _Entry(acts[number], shown[number], part))
         return query.numpy()
 
-    def forget(self, shopper: str) -> None:
-        """Keep nothing of a shopper."""
+    def forget(self, whose: Callable[[str], bool]) -> None:
+        """Keep nothing of the shoppers for whose name this holds; who is answered meanwhile does not wait."""
         with self._lock:
-            self._drop(shopper)
+            known = list(self._known)
+        gone = [shopper for shopper in known if whose(shopper)]
+        with self._lock:
+            for shopper in gone:
+                self._drop(shopper)
 
     def _remembered(self, state: ShopperState, acts: History, row: np.ndarray) -> Remembered:
         with self._lock:

@@ -46,8 +46,9 @@ async def status(request: Request) -> Response:
 
 
 async def _about(request: Request) -> dict[str, object]:
+    service = service_of(request)
     try:
-        ready = await service_of(request).readiness()
+        ready, exported = await service.readiness(), await service.exports.look()
     except StoreError as failure:
         return {"ready": f"no: {failure}"}
     return {
@@ -57,4 +58,5 @@ async def _about(request: Request) -> dict[str, object]:
         "registry": ready.registry,
         "store": ready.store,
         "now": f"{ready.clock:%Y-%m-%d %H:%M:%S} UTC",
+        **({} if exported is None else exported.said()),
     }

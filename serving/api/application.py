@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from recsys.errors import OverloadError, StoreError
 from recsys.retrieval.filter.parse import json_schema
-from serving.api import admin, backfill, consent, identity, items, routes
+from serving.api import admin, backfill, consent, identity, items, routes, shoppers
 from serving.api.consent import ConsentIn
 from serving.api.envelope import Envelope
 from serving.api.event import EventBatch, EventIn
@@ -61,6 +61,7 @@ def create_app(service: Service, *, max_concurrent: int = 128, guard: Guard | No
     app.include_router(consent.router)
     app.include_router(identity.router)
     app.include_router(items.router)
+    app.include_router(shoppers.router)
     app.include_router(admin.router)
     app.add_middleware(BodyLimit, larger={backfill.PATH: backfill.MAX_BYTES})
     meter = service.lookout.meter

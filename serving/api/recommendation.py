@@ -132,6 +132,7 @@ class RecommendationResponse(BaseModel):
                     "consent": "granted",
                     "degraded": None,
                     "rung": "full",
+                    "experiments": {"ranker": "control"},
                     "took_ms": 3.1,
                     "items": [
                         {
@@ -165,4 +166,5 @@ class RecommendationResponse(BaseModel):
         description="What the answer was made with, the best first: full, without_ranker, without_model, trending, "
         "static."
     )
+    experiments: dict[str, str] = Field(description="The arm that the shopper is in, of every experiment that runs.")
     took_ms: float

@@ -25,6 +25,8 @@ from serving.pipeline import Answer, Question
 from serving.security.caller import caller_of, speaks_of_user
 from serving.security.scope import Scope, needs, needs_none
 
+ATTEMPT = "x-attune-attempt"
+"""The header by which the proxy names a request; it is the same where the proxy sends it to another replica."""
 router = APIRouter()
 
 
@@ -45,7 +47,7 @@ async def events(request: Request) -> Response:
     offered = _offered(await request.body())
     if any(isinstance(event, dict) and event.get("user_id") is not None for event in offered):
         speaks_of_user(request)
-    receipts = await service_of(request).listening.hear(offered)
+    receipts = await service_of(request).listening.hear(offered, attempt=request.headers.get(ATTEMPT))
     if receipts.rejected == len(receipts.results):
         first = receipts.results[0].reason
         more = {"results": [receipt.model_dump() for receipt in receipts.results]}
@@ -190,5 +192,6 @@ def _response(answer: Answer) -> dict[str, object]:
         "consent": answer.consent,
         "degraded": answer.degraded,
         "rung": answer.rung.name.lower(),
+        "experiments": answer.experiments,
         "took_ms": round(answer.took_ms, 3),
     }

@@ -14,6 +14,8 @@ class Scope(StrEnum):
     EVENTS_BACKFILL = "events:backfill"
     RECOMMENDATIONS_READ = "recommendations:read"
     CATALOGUE_WRITE = "catalogue:write"
+    SHOPPERS_READ = "shoppers:read"
+    SHOPPERS_ERASE = "shoppers:erase"
     ADMIN = "admin"
 
 

@@ -12,7 +12,7 @@ from recsys.log.erasures import Erasures, Kind, digest_of
 from recsys.log.manifest import Erased
 from serving.store import notes
 from serving.store.erasure import IsErased, Sought
-from serving.store.protocol import Forgotten, Note
+from serving.store.protocol import Forgotten, Note, Place
 
 TABLES = """
 CREATE TABLE erased (
@@ -99,6 +99,15 @@ def visitors_of(connection: sqlite3.Connection, shopper: Named) -> frozenset[str
     return frozenset(row[0] for row in connection.execute(_VISITORS, {"user": shopper.id}))
 
 
+def places(forgotten: Forgotten) -> tuple[Place, ...]:
+    """Where the tables had something of an erased shopper."""
+    return (
+        Place("table events", forgotten.events, forgotten.events_blanked),
+        Place("table links", forgotten.links),
+        Place("table exposures", forgotten.exposures, forgotten.exposures_blanked),
+    )
+
+
 def known(connection: sqlite3.Connection) -> IsErased | None:
     """Who is erased, asked in the running transaction; None where nobody ever was."""
     row = connection.execute("SELECT key FROM erased LIMIT 1").fetchone()
@@ -161,4 +170,6 @@ def links_of(connection: sqlite3.Connection, user: str | None, visitors: Sequenc
 
 def _receipt(connection: sqlite3.Connection, digest: str) -> tuple[Forgotten, bool] | None:
     row = connection.execute("SELECT receipt, is_clean FROM erased WHERE digest = ?", (digest,)).fetchone()
-    return None if row is None or row[0] is None else (Forgotten(**json.loads(row[0])), bool(row[1]))
+    if row is None or row[0] is None:
+        return None
+    return Forgotten(**{**json.loads(row[0]), "remains": ()}), bool(row[1])

@@ -13,9 +13,10 @@ from recsys.event import Event
 from recsys.log.erase import Named
 from recsys.log.erasures import Erasures
 from serving.store import erasing, items, notes, schema
+from serving.store import exposures as slates
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note, Place, Shown
 
 Found = TypeVar("Found")
 
@@ -69,6 +70,10 @@ class MemoryStore:
         """Erase a shopper; there is no file that could hold them still."""
         return self._done(lambda connection: erasing.forget(connection, shopper, at=at))[0]
 
+    def places(self, forgotten: Forgotten) -> tuple[Place, ...]:
+        """The tables."""
+        return erasing.places(forgotten)
+
     async def erasures(self) -> Erasures:
         """Everybody who was ever erased."""
         return self._done(erasing.erasures)
@@ -79,11 +84,19 @@ class MemoryStore:
 
     async def record_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Keep slates."""
-        self._done(lambda connection: schema.expose(connection, exposures))
+        self._done(lambda connection: slates.write(connection, exposures))
 
     async def exposure(self, recommendation_id: str) -> Exposure | None:
         """A recorded slate, or None."""
-        return self._done(lambda connection: schema.exposed(connection, recommendation_id))
+        return self._done(lambda connection: slates.read(connection, recommendation_id))
+
+    async def shown(self, *, after: int, limit: int) -> list[Shown]:
+        """The next slates after a number."""
+        return self._done(lambda connection: slates.since(connection, after=after, limit=limit))
+
+    async def last_shown(self) -> int:
+        """The highest number ever given to a slate."""
+        return self._done(slates.last_number)
 
     async def change_items(self, changes: Sequence[ItemChange], *, at: int) -> list[ItemOutcome]:
         """What came of each change."""

@@ -23,7 +23,13 @@ class ExposedItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """One slate that was handed out, with everything off-policy evaluation needs later; `at` in microseconds UTC."""
+    """One slate that was handed out, with everything off-policy evaluation needs later; `at` in microseconds UTC.
+
+    Attributes:
+        rung: what the answer was made with; None where nobody wrote it down, as in `candidates`.
+        candidates: digest of what the policy chose from (`recsys/fingerprint.py`), best first; None where it did not.
+        experiments: names of experiments and the arms that the shopper is in.
+    """
 
     recommendation_id: str
     at: int
@@ -39,6 +45,17 @@ class Exposure:
     channel: str | None = None
     store: str | None = None
     degraded: str | None = None
+    rung: str | None = None
+    candidates: str | None = None
+    experiments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A slate and its number in the order of recording, from 1."""
+
+    number: int
+    exposure: Exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,7 @@ class Forgotten:
         links: changes of who a visitor was.
         exposures: slates that were removed.
         exposures_blanked: slates of others that lost an erased visitor's id.
+        remains: places of the store that may hold the ids still because it could not get at them, each with the reason.
     """
 
     digest: str
@@ -90,6 +108,17 @@ class Forgotten:
     links: int
     exposures: int
     exposures_blanked: int
+    remains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a store, by the store's own name, from which an erasure took `removed` records and in which `blanked`
+    records of others lost a visitor's id; None where records are not counted."""
+
+    name: str
+    removed: int | None = None
+    blanked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +196,10 @@ class OnlineStore(Protocol):
         """
         ...
 
+    def places(self, forgotten: Forgotten) -> Sequence[Place]:
+        """Everywhere that the store had something of an erased shopper, and what went from there."""
+        ...
+
     async def erasures(self) -> Erasures:
         """Everybody who was ever erased, without their ids."""
         ...
@@ -181,6 +214,15 @@ class OnlineStore(Protocol):
 
     async def exposure(self, recommendation_id: str) -> Exposure | None:
         """A slate that was handed out, or None if no such recommendation was recorded."""
+        ...
+
+    async def shown(self, *, after: int, limit: int) -> list[Shown]:
+        """The next `limit` slates after a number, in the order in which they became durable; numbers as in `arrived`.
+        Slates that were erased or have expired are passed over."""
+        ...
+
+    async def last_shown(self) -> int:
+        """The highest number ever given to a slate; 0 before the first."""
         ...
 
     async def change_items(self, changes: Sequence[ItemChange], *, at: int) -> list[ItemOutcome]:

@@ -16,6 +16,10 @@
 - **Bounded.** Event ids are known for `known_days`, slates for `exposure_days`; with `shopper_days` a user or visitor
   is forgotten that long after their last event came. `arrived` keeps every event until it is trimmed; once exported up
   to number N (the last number in the name of the last file): `redis-cli XTRIM attune:arrived MINID N`.
+- **Erasure.** Whoever is erased is told by HMACs of their ids, which an append gives along once anybody ever was. The
+  erasure itself looks at all events and slates, in pages of a thousand between which others are answered, copies the
+  stream without what goes (memory for a second `arrived` is needed for as long; trim what was exported), and has the
+  server write its append-only file and its dump anew (`redis_files.py` tells what that leaves).
 - **Backup.** `redis-cli -h HOST --rdb FILE`, the password in REDISCLI_AUTH, writes a consistent copy while the service
   runs (as BGSAVE does on the server's own disk). To restore it, start an empty server with
   `--appendonly no --dir FOLDER --dbfilename FILE`, then `CONFIG SET appendonly yes` and
@@ -27,15 +31,21 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
 from recsys.errors import ConfigError, StoreError
 from recsys.event import Event
-from serving.store import redis_items
+from recsys.log.erase import Named
+from recsys.log.erasures import Erasures
+from serving.store import redis_erasing, redis_items, redis_search
+from serving.store.erasure import left_of, unnamed
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Known, Note
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note, Place, Shown
+from serving.store.redis_erased import Sieve
+from serving.store.redis_erasing import Erasing
 from serving.store.redis_line import Line
 from serving.store.redis_row import (
     agreed_of,
@@ -107,6 +117,7 @@ class RedisStore:
         self._timeouts = (connect_timeout_s, timeout_s)
         self._lines: tuple[Line, Line] | None = None
         self._seen = False
+        self._sieve = Sieve()
 
     @explained
     async def open(self) -> None:
@@ -129,12 +140,14 @@ class RedisStore:
     async def append(self, events: Sequence[Event]) -> list[bool]:
         """True for each new event, False for a known id; durable on return. More than a thousand go one thousand after
         the other."""
-        said = [arguments_of(event) for event in events]
         accepted: list[bool] = []
-        for first in range(0, len(said), _PAGE):
-            flat = [argument for event in said[first : first + _PAGE] for argument in event]
-            reply = await APPEND.run(self._write, self._prefix, self._known_s, self._shopper_ms, *flat)
-            accepted += [new == 1 for new in reply]
+        for event in events[_PAGE:]:  # one that cannot be kept is refused before any of the others is
+            arguments_of(event)
+        for first in range(0, len(events), _PAGE):
+            page = list(events[first : first + _PAGE])
+            kept, reply = await self._sieve.told(page, left=left_of, tell=self._append)
+            new = iter(reply)
+            accepted += [is_kept and next(new) == 1 for is_kept in kept]
         return accepted
 
     async def history(
@@ -160,8 +173,8 @@ class RedisStore:
 
     @explained
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:
-        """The next events after a number. The very first is kept for good, also where the others are trimmed: the
-        exporter tells stores apart by it."""
+        """The next events after a number. The very first is kept until its shopper is erased, also where the
+        others are trimmed: it is what tells this store from others."""
         found: list[Arrival] = []
         if after < 1 and (first := await self._read("GET", f"{self._prefix}first")) is not None:
             found.append(Arrival(1, events_of([first])[0]))
@@ -177,16 +190,65 @@ class RedisStore:
         return found[:limit]
 
     @explained
+    async def last_number(self) -> int:
+        """The highest number ever given to an event."""
+        return int(await self._read("GET", f"{self._prefix}number") or 0)
+
+    @explained
+    async def origin(self) -> str | None:
+        """What tells this store from others."""
+        return await Erasing(self._read, self._prefix).origin()
+
+    @explained
+    async def forget(self, shopper: Named, *, at: int) -> Forgotten:
+        """Erase a shopper, then have the server write its files anew (`redis_erasing.py`, `redis_files.py`)."""
+        return await Erasing(self._write, self._prefix).forget(shopper, at=at)
+
+    def places(self, forgotten: Forgotten) -> tuple[Place, ...]:
+        """The keys, and the server's files but for those that the receipt names."""
+        return redis_erasing.places(forgotten)
+
+    @explained
+    async def erasures(self) -> Erasures:
+        """Everybody who was ever erased."""
+        return await Erasing(self._read, self._prefix).erasures()
+
+    @explained
+    async def held(self, shopper: Named, *, after: int, limit: int) -> Held:
+        """What is known of a shopper; all events and slates are looked through (`redis_search.py`)."""
+        return await redis_search.held(self._read, self._prefix, shopper, after=after, limit=limit)
+
+    @explained
     async def record_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Keep slates; durable on return."""
-        flat = [part for one in exposures for part in (one.recommendation_id, exposure_text(one))]
-        await EXPOSE.run(self._write, self._prefix, self._exposure_ms, *flat)
+        await self._sieve.told(list(exposures), left=unnamed, tell=self._expose)
 
     @explained
     async def exposure(self, recommendation_id: str) -> Exposure | None:
         """A recorded slate, or None."""
         text = await self._read("GET", f"{self._prefix}exposure:{recommendation_id}")
         return None if text is None else exposure_of(text)
+
+    @explained
+    async def shown(self, *, after: int, limit: int) -> list[Shown]:
+        """The next slates after a number."""
+        found: list[Shown] = []
+        while len(found) < limit:
+            most = min(limit - len(found), _PAGE)
+            page = await self._read("XRANGE", f"{self._prefix}shown", f"({after}-0", "+", "COUNT", most)
+            if not page:
+                break
+            numbers = [int(number.partition(b"-")[0]) for number, _ in page]
+            keys = [f"{self._prefix}exposure:{said[1].decode()}" for _, said in page]
+            texts = await self._read("MGET", *keys)
+            found += [Shown(at, exposure_of(text)) for at, text in zip(numbers, texts, strict=True) if text is not None]
+            after = numbers[-1]
+        return found
+
+    @explained
+    async def last_shown(self) -> int:
+        """The highest number ever given to a slate."""
+        return int(await self._read("GET", f"{self._prefix}shown_number") or 0)
 
     @explained
     async def change_items(self, changes: Sequence[ItemChange], *, at: int) -> list[ItemOutcome]:
@@ -222,6 +284,26 @@ class RedisStore:
         lines, self._lines = self._lines, None
         for line in lines or ():
             await line.close()
+
+    async def _append(self, events: list[Event]) -> Any:
+        flat = [
+            argument
+            for event in events
+            for argument in (*arguments_of(event), *self._sieve.digests(event.user_id, event.anonymous_id))
+        ]
+        return await APPEND.run(self._write, self._prefix, self._known_s, self._shopper_ms, self._sieve.knows, *flat)
+
+    async def _expose(self, exposures: list[Exposure]) -> Any:
+        flat = [
+            part
+            for one in exposures
+            for part in (
+                one.recommendation_id,
+                exposure_text(one),
+                *self._sieve.digests(one.user_id, one.anonymous_id),
+            )
+        ]
+        return await EXPOSE.run(self._write, self._prefix, self._exposure_ms, self._sieve.knows, *flat)
 
     @property
     def _read(self) -> Ask:

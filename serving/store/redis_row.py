@@ -108,7 +108,7 @@ def _instant(said: bytes) -> int:
 
 def exposure_text(exposure: Exposure) -> str:
     """One slate as JSON; of its items only the values, because there are many."""
-    said = {name: value for name in _OF_SLATE if (value := getattr(exposure, name)) is not None}
+    said = {name: value for name in _OF_SLATE if (value := getattr(exposure, name)) not in (None, ())}
     return encode({**said, "items": [_of_item(item) for item in exposure.items]})
 
 
@@ -116,7 +116,8 @@ def exposure_of(text: bytes) -> Exposure:
     """The slate that was written as this."""
     said = decode(text.decode())
     items = tuple(ExposedItem(**dict(zip(_OF_ITEM, values, strict=False))) for values in said.pop("items"))
-    return Exposure(**said, items=items)
+    experiments = tuple((name, arm) for name, arm in said.pop("experiments", ()))
+    return Exposure(**said, items=items, experiments=experiments)
 
 
 def _sortable(name: str) -> bytes:

@@ -12,8 +12,13 @@ prefix of the settings and a colon; `serving/store/redis_row.py` tells what rows
 | told:VISITOR | events with both ids; from them follow changes:VISITOR and visitors:USER |
 | consents-of-user:ID, consents-of-visitor:ID | what they said they agree to, by the last instant of each saying |
 | exposure:ID | one slate |
+| shown, shown_number | the ids of slates as they were recorded (a stream), how many were |
 | items, revisions, revision | the latest of each item, in the order of its last change |
 | notes | the notes |
+| erased, erasing_key | who was erased, by the HMAC of the id; the key of these HMACs |
+| receipts | the receipts of erasures, by the HMAC of the id |
+| origin | what tells this store from others, once `first` may be erased |
+| erasing_lock, erasing:HMAC, arrived_rows, arrived_anew | of an erasure under way, and of one that was killed |
 """
 
 import logging
@@ -25,14 +30,21 @@ from redis.exceptions import ResponseError
 from recsys.errors import StoreError
 from serving.store.redis_script import Ask
 
-VERSION = 1
+VERSION = 2
 OLDEST = 7
 Durability = Literal["always", "everysec", "none"]
 RANKS: Mapping[str, int] = {"none": 0, "everysec": 1, "always": 2}
 """How much survives, from nothing to everything."""
 _log = logging.getLogger("attune.store")
-_STEPS: Mapping[int, Callable[[Ask, str], Awaitable[None]]] = {}
-"""How keys of each older version become those of the next, given the prefix; there is no older one yet."""
+
+
+async def _from_1(ask: Ask, prefix: str) -> None:
+    """Version 1 erased nobody: its keys are the same, its program would take erased shoppers in again."""
+    await ask("SET", f"{prefix}schema", 2)
+
+
+_STEPS: Mapping[int, Callable[[Ask, str], Awaitable[None]]] = {1: _from_1}
+"""How keys of each older version become those of the next, given the prefix."""
 
 
 async def prepare(ask: Ask, *, prefix: str, durability: Durability) -> bool:

@@ -46,7 +46,13 @@ class Script:
 
 
 HISTORY = Script.of("identity", "history", flags="no-writes")
-APPEND = Script.of("identity", "append")
-EXPOSE = Script.of("expose")
+APPEND = Script.of("identity", "erased", "append")
+EXPOSE = Script.of("erased", "expose")
 CHANGE_ITEMS = Script.of("change_items")
 ITEMS_SINCE = Script.of("items_since", flags="no-writes")
+FIND_ROWS = Script.of("find_rows", flags="no-writes")
+ERASE_PLAN = Script.of("erasing", "erase_plan")
+ERASE_COPY = Script.of("erasing", "erase_copy")
+ERASE_SLATES = Script.of("erasing", "erase_slates")
+ERASE_EVENTS = Script.of("erasing", "erase_events")
+ERASE_UNLOCK = Script.of("erasing", "erase_unlock")

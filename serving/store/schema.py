@@ -3,17 +3,16 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 from recsys.consent import OfVisitor, merged
 from recsys.errors import StoreError
 from recsys.event import ACTS, Event, EventType
 from recsys.log.erase import Named
-from serving.store import consent, erasing, identity, items, notes
+from serving.store import consent, erasing, exposures, identity, items, notes
 from serving.store.draft import Draft
-from serving.store.erasure import left_of, unnamed
-from serving.store.protocol import Arrival, ExposedItem, Exposure, Held, Known
+from serving.store.erasure import left_of
+from serving.store.protocol import Arrival, Held, Known
 
 VERSION = 5
 
@@ -37,14 +36,6 @@ CREATE TABLE links (
     PRIMARY KEY (anonymous_id, number)
 ) WITHOUT ROWID;
 CREATE INDEX links_by_user ON links (user_id, linked_at) WHERE user_id IS NOT NULL;
-"""
-_EXPOSURES = """
-CREATE TABLE exposures (
-    recommendation_id TEXT PRIMARY KEY, at INTEGER NOT NULL, placement TEXT NOT NULL, policy TEXT NOT NULL,
-    model_version TEXT NOT NULL, knowledge TEXT NOT NULL, user_id TEXT, anonymous_id TEXT, session_id TEXT,
-    device TEXT, channel TEXT, store TEXT, degraded TEXT, items TEXT NOT NULL
-);
-CREATE INDEX exposures_by_time ON exposures (at);
 """
 _EXPOSURES_OF = """
 CREATE INDEX exposures_by_user ON exposures (user_id, at) WHERE user_id IS NOT NULL;
@@ -72,8 +63,6 @@ _COLUMNS = (
 )
 _PLACES = ", ".join("?" for _ in _COLUMNS.split(","))
 _INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (event_id) DO NOTHING"
-_EXPOSED = tuple(field.name for field in fields(ExposedItem))
-_EXPOSE = f"INSERT INTO exposures VALUES ({', '.join('?' * 14)}) ON CONFLICT (recommendation_id) DO NOTHING"
 
 _ACTS = ", ".join(f"'{event_type}'" for event_type in sorted(ACTS))
 _LATEST = (
@@ -109,7 +98,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    _run(connection, _EVENTS + _OF_BOTH + _LINKS + _EXPOSURES + _EXPOSURES_OF + items.TABLES + notes.TABLES)
+    _run(connection, _EVENTS + _OF_BOTH + _LINKS + exposures.TABLES + items.TABLES + notes.TABLES)
     _run(connection, erasing.TABLES + consent.INDEXES)
 
 
@@ -139,8 +128,9 @@ def _from_3(connection: sqlite3.Connection) -> None:
 
 
 def _from_4(connection: sqlite3.Connection) -> None:
-    """Version 4 kept what shoppers agreed to and could not look it up."""
+    """Version 4 kept what shoppers agreed to and could not look it up, and did not number slates."""
     _run(connection, consent.INDEXES)
+    exposures.number_them(connection)
 
 
 _STEPS = {0: _create, 1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
@@ -230,58 +220,6 @@ def arrived(connection: sqlite3.Connection, *, after: int, limit: int) -> list[A
     return [Arrival(int(row[-1]), _event(row[:-1])) for row in connection.execute(_ARRIVED, (after, limit))]
 
 
-def expose(connection: sqlite3.Connection, exposures: Sequence[Exposure]) -> None:
-    """Insert slates inside the running transaction; one that is known already stays as it was."""
-    is_erased = erasing.known(connection)
-    if is_erased is not None:
-        exposures = [unnamed(exposure, is_erased) for exposure in exposures]
-    connection.executemany(
-        _EXPOSE,
-        [
-            (
-                exposure.recommendation_id,
-                exposure.at,
-                exposure.placement,
-                exposure.policy,
-                exposure.model_version,
-                exposure.knowledge,
-                exposure.user_id,
-                exposure.anonymous_id,
-                exposure.session_id,
-                exposure.device,
-                exposure.channel,
-                exposure.store,
-                exposure.degraded,
-                json.dumps([{name: getattr(item, name) for name in _EXPOSED} for item in exposure.items]),
-            )
-            for exposure in exposures
-        ],
-    )
-
-
-def exposed(connection: sqlite3.Connection, recommendation_id: str) -> Exposure | None:
-    """One slate by its id."""
-    row = connection.execute("SELECT * FROM exposures WHERE recommendation_id = ?", (recommendation_id,)).fetchone()
-    if row is None:
-        return None
-    return Exposure(
-        recommendation_id=row[0],
-        at=row[1],
-        placement=row[2],
-        policy=row[3],
-        model_version=row[4],
-        knowledge=row[5],
-        user_id=row[6],
-        anonymous_id=row[7],
-        session_id=row[8],
-        device=row[9],
-        channel=row[10],
-        store=row[11],
-        degraded=row[12],
-        items=tuple(ExposedItem(**item) for item in json.loads(row[13])),
-    )
-
-
 def held(connection: sqlite3.Connection, shopper: Named, *, after: int, limit: int) -> Held:
     """What there is of a shopper: a page of events and, with the first one, everything else."""
     visitors = tuple(sorted(erasing.visitors_of(connection, shopper)))
@@ -291,7 +229,7 @@ def held(connection: sqlite3.Connection, shopper: Named, *, after: int, limit: i
     events = tuple(Arrival(int(row[-1]), _event(row[:-1])) for row in rows)
     if after > 0:
         return Held(visitors, events)
-    slates = [exposed(connection, row[0]) for row in connection.execute(_EXPOSED_TO, theirs).fetchall()]
+    slates = [exposures.read(connection, row[0]) for row in connection.execute(_EXPOSED_TO, theirs).fetchall()]
     links = tuple(erasing.links_of(connection, user, visitors))
     return Held(visitors, events, tuple(slate for slate in slates if slate is not None), links)
 

@@ -19,9 +19,10 @@ from recsys.log.erase import Named
 from recsys.log.erasures import Erasures
 from serving.batching import Batching
 from serving.store import erasing, items, notes, schema
+from serving.store import exposures as slates
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
-from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note
+from serving.store.protocol import Arrival, Exposure, Forgotten, Held, Known, Note, Place, Shown
 from serving.store.sqlite_scrub import scrub
 
 BUSY_TIMEOUT_S = 5.0
@@ -135,6 +136,10 @@ class SqliteStore:
             await self._open.write(lambda connection: erasing.cleaned(connection, receipt.digest))
         return receipt
 
+    def places(self, forgotten: Forgotten) -> tuple[Place, ...]:
+        """The tables, and the files that they are in."""
+        return (*erasing.places(forgotten), Place("pages of the file"), Place("write-ahead log"))
+
     async def erasures(self) -> Erasures:
         """Everybody who was ever erased."""
         found: list[Erasures] = []
@@ -151,12 +156,24 @@ class SqliteStore:
 
     async def record_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Keep slates; durable on return."""
-        await self._open.write(lambda connection: schema.expose(connection, exposures))
+        await self._open.write(lambda connection: slates.write(connection, exposures))
 
     async def exposure(self, recommendation_id: str) -> Exposure | None:
         """A recorded slate, or None."""
         found: list[Exposure | None] = []
-        await self._open.read(lambda connection: found.append(schema.exposed(connection, recommendation_id)))
+        await self._open.read(lambda connection: found.append(slates.read(connection, recommendation_id)))
+        return found[0]
+
+    async def shown(self, *, after: int, limit: int) -> list[Shown]:
+        """The next slates after a number."""
+        found: list[Shown] = []
+        await self._open.read(lambda connection: found.extend(slates.since(connection, after=after, limit=limit)))
+        return found
+
+    async def last_shown(self) -> int:
+        """The highest number ever given to a slate."""
+        found: list[int] = []
+        await self._open.read(lambda connection: found.append(slates.last_number(connection)))
         return found[0]
 
     async def change_items(self, changes: Sequence[ItemChange], *, at: int) -> list[ItemOutcome]:

@@ -115,11 +115,20 @@ class Meter:
             bounds=_SECONDS,
             registry=self.registry,
         ).of()
-        self._exported = Counter("attune_events_exported_total", "Events in the event log.", registry=self.registry)
+        self._exported = Counter("attune_events_exported_total", "Events in exported files.", registry=self.registry)
+        self._slates_exported = Counter(
+            "attune_exposures_exported_total", "Slates in exported files.", registry=self.registry
+        )
         self._export_lag = Gauge(
             "attune_export_lag_seconds",
-            "From arrival to export, of the oldest event of the latest export.",
+            "For how long, at most, the oldest event that is in no file has been waiting.",
             registry=self.registry,
+        )
+        self._export_waiting = Gauge(
+            "attune_export_waiting_events", "Events that are in no file yet.", registry=self.registry
+        )
+        self._export_failing = Gauge(
+            "attune_export_failing", "1 where the latest round of export failed.", registry=self.registry
         )
         exposures = Counter(
             "attune_exposures_total", "Slates by what became of their record.", ("outcome",), registry=self.registry
@@ -206,10 +215,14 @@ class Meter:
         for status, child in self._past.items():
             child.inc(counts.get(status, 0))
 
-    def exported(self, events: int, *, lag_s: float) -> None:
-        """Events were exported, the oldest of which had arrived so long before."""
+    def exported(self, events: int, *, lag_s: float, slates: int = 0, waiting: int = 0, failing: bool = False) -> None:
+        """So many more events and slates are in files; so many other events wait, the oldest for so long; the latest
+        round failed."""
         self._exported.inc(events)
+        self._slates_exported.inc(slates)
         self._export_lag.set(lag_s)
+        self._export_waiting.set(waiting)
+        self._export_failing.set(failing)
 
     def exposed(self, written: int = 0, *, lost: int = 0) -> None:
         """Records of slates were written or lost."""

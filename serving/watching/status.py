@@ -148,8 +148,6 @@ _ANSWERS: Mapping[str, Any] = {
 _LATENCY: Mapping[str, Any] = {stage.value: _stage(stage) for stage in Stage}
 _EVENTS: Mapping[str, Any] = {
     **{status: _column("attune_events_total", status=status) for status in ("accepted", "duplicate", "rejected")},
-    "exported": _column("attune_events_exported_total"),
-    "export lag": lambda _, figures: f"{figures.total('attune_export_lag_seconds'):,.0f} s",
     "store errors": _column("attune_store_errors_total"),
     "exposures written": _column("attune_exposures_total", outcome="written"),
     "exposures lost": _column("attune_exposures_total", outcome="lost"),

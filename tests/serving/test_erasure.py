@@ -12,7 +12,7 @@ from recsys.errors import StoreError
 from recsys.event import Event, EventType
 from recsys.log.erase import Named
 from serving.exporter import export
-from serving.store.protocol import ExposedItem, Exposure, OnlineStore
+from serving.store.protocol import ExposedItem, Exposure, Held, OnlineStore
 from serving.store.sqlite import SqliteStore
 from tests.serving.stores import Place
 from tests.serving.test_store import ids, view
@@ -44,7 +44,8 @@ def slate(name: str, *, user: str | None = None, visitor: str | None = None, at:
 
 async def filled(store: OnlineStore) -> None:
     """Nine events in this order, three slates and one that is somebody else's."""
-    await store.append([view("1", 1, user=USER), view("2", 2, anonymous=VISITOR), view("3", 3, user="vera")])
+    agreed = [replace(one, consent=("training",)) for one in (view("1", 1, user=USER), view("2", 2, anonymous=VISITOR))]
+    await store.append([*agreed, view("3", 3, user="vera")])
     await store.append([link("4", 4, USER, VISITOR), view("5", 5, anonymous=VISITOR)])
     await store.append([view("6", 6, user=USER, anonymous=TABLET), view("7", 7, anonymous=TABLET)])
     await store.append([view("8", 8, user="vera", anonymous=TABLET), view("9", 9, user=USER)])
@@ -244,3 +245,34 @@ async def test_an_erasure_that_could_not_clean_the_file_is_finished_by_the_next(
     assert (receipt.at, receipt.events) == (100, 7)
     assert traces(tmp_path) == []
     await store.close()
+
+
+async def test_what_is_held_is_what_an_erasure_would_take_page_by_page(store: OnlineStore) -> None:
+    """Of the tablet, which vera used too, what vera did under her own name is hers."""
+    await filled(store)
+    first = await store.held(UTE, after=0, limit=4)
+    assert first.visitors == (VISITOR, TABLET)
+    assert [(one.number, one.event.event_id) for one in first.events] == [(1, "1"), (2, "2"), (4, "4"), (5, "5")]
+    assert [one.recommendation_id for one in first.exposures] == ["a", "b"]
+    assert first.exposures[0] == slate("a", user=USER)
+    assert first.links == ((VISITOR, 4, USER), (TABLET, 6, USER), (TABLET, 8, None)), "who else it was is not told"
+    second = await store.held(UTE, after=5, limit=4)
+    assert [(one.number, one.event.event_id) for one in second.events] == [(6, "6"), (7, "7"), (9, "9")]
+    assert (second.visitors, second.exposures, second.links) == (first.visitors, (), ())
+    assert (await store.held(UTE, after=9, limit=4)).events == ()
+
+
+async def test_of_a_visitor_only_what_they_did_as_nobody_is_held_under_their_own_name(store: OnlineStore) -> None:
+    await filled(store)
+    found = await store.held(Named("anonymous", TABLET), after=0, limit=9)
+    assert (found.visitors, [one.event.event_id for one in found.events]) == ((TABLET,), ["7"])
+    assert found.exposures == ()
+
+
+async def test_of_a_stranger_and_of_the_erased_nothing_is_held(store: OnlineStore) -> None:
+    await filled(store)
+    assert await store.held(Named("user", "nobody"), after=0, limit=9) == Held((), ())
+    await store.forget(UTE, at=100)
+    assert await store.held(UTE, after=0, limit=9) == Held((), ())
+    gone = await store.held(Named("anonymous", VISITOR), after=0, limit=9)
+    assert (gone.events, gone.exposures, gone.links) == ((), (), ())

@@ -49,6 +49,15 @@ async def test_the_same_event_sent_again_is_a_duplicate_and_a_success(shop: Shop
     assert await stored(shop) == ["e"]
 
 
+async def test_events_without_ids_in_a_request_that_the_proxy_repeats_are_taken_in_once(shop: Shopfront) -> None:
+    body, named = json.dumps({"events": [VIEW, VIEW]}), {"x-attune-attempt": "3f1c"}
+    first = (await shop.http.post("/v1/events", content=body, headers=named)).json()
+    again = (await shop.http.post("/v1/events", content=body, headers=named)).json()
+    other = (await shop.http.post("/v1/events", content=body, headers={"x-attune-attempt": "77aa"})).json()
+    assert [one["accepted"] for one in (first, again, other)] == [2, 0, 2]
+    assert len(await stored(shop)) == 4
+
+
 async def test_one_bad_event_does_not_sink_its_batch(shop: Shopfront) -> None:
     batch = [VIEW | {"event_id": "a"}, VIEW | {"event_id": "b", "type": "stare"}, 7, VIEW | {"event_id": "c"}]
     answer = await send(shop, {"events": batch})

@@ -83,7 +83,7 @@ async def test_a_half_written_file_is_swept_and_written_again_the_same(tmp_path:
     again = await export(store, torn)
     assert again.files[0].name == whole.files[0].name
     assert again.files[0].read_bytes() == whole.files[0].read_bytes()
-    assert sorted(path.name for path in torn.iterdir()) == [".lock", whole.files[0].name]
+    assert sorted(path.name for path in torn.iterdir()) == [".lock", whole.files[0].name, "exposures"]
     await store.close()
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from serving import proxy_errors
+from serving.api.routes import ATTEMPT
 from serving.haproxy_guard import corrected
 
 _WRITTEN = """global
@@ -89,3 +90,20 @@ def test_every_status_that_is_named_has_a_file_with_a_problem_of_its_own_length(
 def test_correcting_twice_changes_nothing_more() -> None:
     once = corrected(_WRITTEN, folder="/f", addresses=("127.0.0.1:9101", "-"))
     assert corrected(once, folder="/f", addresses=("127.0.0.1:9101", "-")) == once
+
+
+def test_no_line_of_the_proxys_log_names_a_path() -> None:
+    """A path may hold the id of a shopper; `%HM` is the method, `%r`, `%HP`, `%HU` and `%HQ` would tell it."""
+    lines = corrected("defaults\n    log global\n    option httplog\n", folder="/f", addresses=("-", "-")).splitlines()
+    [logged] = [line for line in lines if "log-format" in line]
+    assert "%ST" in logged
+    assert not {"%r", "%HP", "%HPO", "%HU", "%HQ", "%{+Q}r", "%hr", "%hs"} & set(logged.replace('"', " ").split())
+    assert "    option httplog" not in lines
+    assert "    log global" in lines
+
+
+def test_each_request_is_named_before_it_can_be_repeated_whatever_the_client_says() -> None:
+    lines = corrected(
+        "frontend http_frontend\n    bind 127.0.0.1:8000\n", folder="/tmp/x", addresses=("-", "-")
+    ).splitlines()
+    assert lines[:2] == ["frontend http_frontend", f"    http-request set-header {ATTEMPT} %[uuid()]"]

@@ -51,6 +51,7 @@ def _is_problem_if_error(answer: httpx.Response) -> bool:
         *((method, "/v1/shoppers/{shopper_id}/consent") for method in ("PUT", "GET")),
         *(("GET", "/v1/admin/status"), ("GET", "/v1/admin/metrics")),
         *((method, "/v1/items/{item_id}") for method in ("PUT", "PATCH", "DELETE", "GET")),
+        *(("DELETE", "/v1/shoppers/{shopper_id}"), ("GET", "/v1/shoppers/{shopper_id}/export")),
     ],
 )
 def test_no_described_request_makes_the_service_fail(

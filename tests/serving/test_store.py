@@ -151,6 +151,9 @@ async def test_a_slate_comes_back_as_it_was_handed_out(store: OnlineStore) -> No
         channel="app",
         store="12",
         degraded="no encoder",
+        rung="without_model",
+        candidates="0123456789abcdef0123456789abcdef",
+        experiments=(("ranker", "treatment"), ("other", "control")),
         items=(ExposedItem(item_id="i", position=0, propensity=0.25, score=1.5, source="popular"),),
     )
     await store.record_exposures([exposure, replace(exposure, placement="again")])

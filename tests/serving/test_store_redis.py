@@ -91,9 +91,22 @@ async def test_keys_of_a_later_version_are_refused_with_both_versions(
     redis_server: RedisServer, client: redis.Redis
 ) -> None:
     client.set("attune:schema", 99)
-    with pytest.raises(StoreError, match=r"attune:\* have schema version 99.*reads version 1.*store.prefix"):
+    with pytest.raises(StoreError, match=r"attune:\* have schema version 99.*reads version 2.*store.prefix"):
         await RedisStore(redis_server.url).open()
     assert client.get("attune:schema") == "99"
+
+
+async def test_keys_of_the_version_before_are_taken_over_as_they_are(
+    redis_server: RedisServer, store: RedisStore, client: redis.Redis
+) -> None:
+    """It had no erasures; a program of that version would take the erased in again, and is refused from now on."""
+    await store.append([view("a", 1, user="u")])
+    client.set("attune:schema", 1)
+    later = RedisStore(redis_server.url)
+    await later.open()
+    assert await ids(later, user="u") == ["a"]
+    assert client.get("attune:schema") == "2"
+    await later.close()
 
 
 async def test_a_full_memory_refuses_new_events_and_still_reads_the_old_ones(
@@ -163,7 +176,9 @@ async def test_shoppers_are_forgotten_so_long_after_their_last_event_whichever_i
     await store.record_exposures([exposure])
     assert 9 * DAY_MS < client.pttl("attune:exposure:r") <= 10 * DAY_MS
     lasting = {key for key in client.scan_iter() if client.pttl(key) == -1}
-    assert lasting == {f"attune:{name}" for name in ("schema", "ids", "number", "arrived", "first")}
+    assert lasting == {
+        f"attune:{name}" for name in ("schema", "ids", "number", "arrived", "first", "shown", "shown_number")
+    }
     await store.close()
 
 

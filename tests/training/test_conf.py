@@ -29,7 +29,7 @@ ROOMS = {
     "data": "recsys.data",
     "index": "recsys.retrieval.index",
     **dict.fromkeys(("trainer", "tracker", "engine", "pruner", "optimizer", "schedule"), "training.{group}"),
-    **dict.fromkeys(("store", "security"), "serving.{group}"),
+    **dict.fromkeys(("store", "security", "encoding"), "serving.{group}"),
 }
 """Where a group's parts live if not in recsys/<group>/."""
 ELSEWHERE = {"release/registry": "serving.release", "server/local": "serving.server"}
@@ -45,7 +45,9 @@ def node(name: str) -> DictConfig:
     """The settings of one choice of one group, composed by the main configuration that has the group."""
     group, choice = name.split("/")
     mains = {"engine": "ingest", "search": "sweep", "pruner": "sweep"}
-    main = {**mains, **dict.fromkeys(("release", "store", "server", "security"), "serve")}.get(group, "train")
+    main = {**mains, **dict.fromkeys(("release", "store", "server", "security", "encoding"), "serve")}.get(
+        group, "train"
+    )
     chosen = f"{group}='{choice}'"
     if group == "experiment":
         return composed(main, f"+{chosen}" if group not in composed(main) else chosen)

@@ -1,8 +1,12 @@
 -- ARGV: prefix, seconds for which ids are known (0: for good), milliseconds after which an unseen shopper is forgotten
--- (0: never), and of each event: id, row, instant, '=USER' or '', '=VISITOR' or '', '1' if it is part of a history,
--- its place among what was told of the visitor or '', '1' if it ends a link, the purposes agreed to (JSON, sorted) or ''.
--- Returns 1 for each new event and 0 for each known one. All or nothing: nothing below can fail half-way.
-local known_s, forget_ms, FIELDS = tonumber(ARGV[2]), tonumber(ARGV[3]), 9
+-- (0: never), '1' if HMACs are given, and of each event: id, row, instant, '=USER' or '', '=VISITOR' or '', '1' if it is
+-- part of a history, its place among what was told of the visitor or '', '1' if it ends a link, the purposes agreed to
+-- (JSON, sorted) or '', HMAC of the user or '', HMAC of the visitor or ''.
+-- Returns 1 for each new event and 0 for each known one, or who is erased, and then nothing was done.
+-- All or nothing: nothing below can fail half-way.
+local known_s, forget_ms, FIELDS = tonumber(ARGV[2]), tonumber(ARGV[3]), 11
+local refused = refusal(ARGV[4], 14, FIELDS)
+if refused then return refused end
 local now = tonumber(redis.call('TIME')[1])
 local accepted, late, users, visitors = {}, {}, {}, {}
 
@@ -88,7 +92,7 @@ local function expire_later()
   end
 end
 
-for place = 4, #ARGV, FIELDS do accepted[#accepted + 1] = keep(place) end
+for place = 5, #ARGV, FIELDS do accepted[#accepted + 1] = keep(place) end
 for visitor in pairs(late) do tell_again(visitor) end
 if known_s > 0 then forget_ids(2 * #accepted + 10) end
 if forget_ms > 0 then expire_later() end

@@ -87,11 +87,23 @@ def test_what_comes_late_or_moves_the_window_is_read_anew() -> None:
     assert (reader.read, reader.reused) == (11 + 2 * (LONGEST - 1), 0), "the first event has left the window"
 
 
+@given(left=st.lists(st.booleans(), min_size=4, max_size=4).filter(lambda kept: not all(kept)))
+def test_of_whoever_lost_any_part_of_their_history_nothing_remembered_is_used_that_is_not_there(
+    left: list[bool],
+) -> None:
+    """As after an erasure, on a replica that has not heard of it."""
+    reader, some = Reader(ENCODERS[0], SPEC), [row for row, is_left in zip(rows(4), left, strict=True) if is_left]
+    reader.encode([asked("a", rows(4))])
+    after = reader.encode([asked("a", some)])
+    assert reader.reused == 0
+    np.testing.assert_allclose(after, whole(ENCODERS[0], [asked("a", some)]), atol=2e-5)
+
+
 def test_who_is_not_named_or_forgotten_is_not_remembered() -> None:
     reader = Reader(ENCODERS[0], SPEC)
     for _ in range(2):
         reader.encode([asked(None, rows(3)), asked("a", rows(3))])
-        reader.forget("a")
+        reader.forget(lambda shopper: shopper == "a")
     assert reader.reused == 0
 
 
