@@ -97,9 +97,7 @@ class Dataset:
         until = recipe.split.vocabulary_until(source.cutoff)
         survey = Survey.of(log, until=until)
         if log.unwilling is not None and not survey.events:
-            raise TrainingError(
-                "no shopper of the log agrees to training; see consent.default"
-            )
+            raise TrainingError("no shopper of the log agrees to training; see consent.default")
         if not len(survey.items):
             raise TrainingError(
                 f"no event before data.cutoff={to_datetime(source.cutoff).isoformat()}: the log goes from "

@@ -28,10 +28,12 @@ from typing import Literal
 from redis.exceptions import ResponseError
 
 from recsys.errors import StoreError
+from serving.store.redis_row import encode, events_of
 from serving.store.redis_script import Ask
 
 VERSION = 2
 OLDEST = 7
+_PAGE = 1_000
 Durability = Literal["always", "everysec", "none"]
 RANKS: Mapping[str, int] = {"none": 0, "everysec": 1, "always": 2}
 """How much survives, from nothing to everything."""
@@ -39,7 +41,18 @@ _log = logging.getLogger("attune.store")
 
 
 async def _from_1(ask: Ask, prefix: str) -> None:
-    """Version 1 erased nobody: its keys are the same, its program would take erased shoppers in again."""
+    """Version 1 erased nobody (its program would take erased shoppers in again), and kept what shoppers agreed to in
+    their events only: those that were not trimmed are read."""
+    first = "-"
+    while page := await ask("XRANGE", f"{prefix}arrived", first, "+", "COUNT", _PAGE):
+        for event in events_of([row for _, (_, row) in page]):
+            if event.consent is None:
+                continue
+            for key, name in (("consents-of-user", event.user_id), ("consents-of-visitor", event.anonymous_id)):
+                if name is not None:
+                    agreed = encode(sorted(set(event.consent)))
+                    await ask("ZADD", f"{prefix}{key}:{name}", "GT", event.occurred_at, agreed)
+        first = f"({page[-1][0].decode()}"
     await ask("SET", f"{prefix}schema", 2)
 
 

@@ -6,16 +6,20 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.consent import OfVisitor, Rule, Statement, merged
 from recsys.errors import ConfigError
 from recsys.event import Event, EventType
+from recsys.log.erase import Named
 from recsys.log.identity import becomes_of
 from serving.store import consent
 from serving.store.protocol import OnlineStore
+from serving.store.redis import RedisStore
 from serving.store.sqlite import SqliteStore
+from tests.serving.redis_server import RedisServer
 from tests.serving.stores import Place
 
 YES, NO, BOTH = frozenset({"a"}), frozenset[str](), frozenset({"a", "b"})
@@ -195,3 +199,34 @@ async def test_a_long_history_without_a_statement_is_not_searched_for_one(tmp_pa
     assert consent.of_user(connection, "ann") is consent.of_visitor(connection, "v") is None
     connection.close()
     assert steps < 50, "steps of SQLite's machine, in tens"
+
+
+async def test_an_erasure_takes_what_was_agreed_to_with_it(store: OnlineStore) -> None:
+    await store.append([event_of(1, (5, "ann", "v", "consent", ())), event_of(2, (6, None, "v", "consent", ("a",)))])
+    await store.append([event_of(3, (7, "bob", "w", "consent", ("a",)))])
+    await store.forget(Named("user", "ann"), at=9)
+    for who in (("ann", None), (None, "v"), ("ann", "v")):
+        assert (await store.known(user_id=who[0], anonymous_id=who[1], limit=1)).agreed is None
+    assert (await store.known(user_id="bob", anonymous_id=None, limit=1)).agreed == YES
+    if isinstance(store, RedisStore):
+        with redis.Redis.from_pool(redis.ConnectionPool(**store._pool.connection_kwargs)) as client:
+            assert not [key for key in client.keys(f"{store._prefix}consents-of-*") if b"ann" in key or b":v" in key]
+
+
+async def test_what_redis_of_version_1_holds_of_consent_counts_from_the_first_answer_on(
+    redis_server: RedisServer,
+) -> None:
+    store = RedisStore(redis_server.url, prefix="consents-1")
+    await store.open()
+    facts: list[Said] = [(5, "ann", "v", "view", ("a",)), (7, "ann", None, "view", ()), (6, None, "w", "view", None)]
+    await store.append([event_of(*one) for one in enumerate(facts)])
+    await store.close()
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.delete("consents-1:consents-of-user:ann", "consents-1:consents-of-visitor:v")
+        client.set("consents-1:schema", 1)
+        await store.open()
+        assert (await store.known(user_id="ann", anonymous_id=None, limit=1)).agreed == NO
+        assert (await store.known(user_id=None, anonymous_id="w", limit=1)).agreed is None
+        assert client.zrange("consents-1:consents-of-visitor:v", 0, -1, withscores=True) == [(b'["a"]', 5.0)]
+        assert client.get("consents-1:schema") == b"2"
+    await store.close()

@@ -85,10 +85,14 @@ local function expire_later()
   for visitor in pairs(visitors) do
     local user = current_of(visitor)
     if user then users[user] = true end
-    for _, name in ipairs({'visitor:', 'told:', 'changes:', 'consents-of-visitor:'}) do redis.call('PEXPIRE', P .. name .. visitor, forget_ms) end
+    for _, name in ipairs({'visitor:', 'told:', 'changes:', 'consents-of-visitor:'}) do
+      redis.call('PEXPIRE', P .. name .. visitor, forget_ms)
+    end
   end
   for user in pairs(users) do
-    for _, name in ipairs({'user:', 'visitors:', 'consents-of-user:'}) do redis.call('PEXPIRE', P .. name .. user, forget_ms) end
+    for _, name in ipairs({'user:', 'visitors:', 'consents-of-user:'}) do
+      redis.call('PEXPIRE', P .. name .. user, forget_ms)
+    end
   end
 end
 

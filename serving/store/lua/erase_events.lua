@@ -24,7 +24,9 @@ for _, visitor in ipairs(visitors) do
     if user then redis.call('ZREM', P .. 'visitors:' .. user, at .. ':' .. visitor) end
     links = links + 1
   end
-  for _, name in ipairs({'visitor:', 'told:', 'changes:', 'consents-of-visitor:'}) do redis.call('UNLINK', P .. name .. visitor) end
+  for _, name in ipairs({'visitor:', 'told:', 'changes:', 'consents-of-visitor:'}) do
+    redis.call('UNLINK', P .. name .. visitor)
+  end
 end
 for _, id in ipairs(events) do redis.call('ZREM', P .. 'ids', id) end
 for act = place, #ARGV, 4 do
