@@ -37,7 +37,7 @@ def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     ("argument", "named"),
     [
         ("model=perceptron", ["model/perceptron", "sasrec"]),
-        ("modell=sasrec", ["'modell'", "train has data", "model"]),
+        ("modell=sasrec", ["'modell'", "train has consent, data", "model"]),
         ("trainer.epoch=3", ["'trainer.epoch'", "trainer has", "epochs", "clip_norm"]),
         ("data.no.such.key=1", ["'data.no.such.key'", "data has", "cutoff", "households"]),
         ("experiment=bogus", ["experiment/bogus", "demo"]),
