@@ -102,7 +102,7 @@ def test_after_the_sudden_death_of_janitor_and_first_process_a_start_tidies_up(s
     os.kill(janitor.pid, signal.SIGKILL)
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
-    until(lambda: not any(one.alive() for one in family), timeout_s=60, what="Ray to notice by itself")
+    until(lambda: not any(one.alive() for one in family), timeout_s=240, what="Ray to notice by itself")
     assert folder.exists()
     server.start()
     server.wait_until_ready()
