@@ -108,7 +108,7 @@ def test_who_is_not_named_or_forgotten_is_not_remembered() -> None:
 
 
 def test_no_more_is_kept_than_allowed_and_the_longest_unasked_goes_first() -> None:
-    reader = Reader(ENCODERS[0], SPEC, most_tokens=10)
+    reader = Reader(ENCODERS[0], SPEC, most_tokens=2 * (5 + 9))
     for name in "abab":
         reader.encode([asked(name, rows(5))])
     assert reader.reused == 10
@@ -117,6 +117,15 @@ def test_no_more_is_kept_than_allowed_and_the_longest_unasked_goes_first() -> No
     assert reader.reused == 15, "there is room for two"
     reader.encode([asked("a", rows(5))])
     assert reader.reused == 15
+
+
+def test_visitors_of_one_event_count_for_ten_because_of_what_is_around_it() -> None:
+    reader = Reader(ENCODERS[0], SPEC, most_tokens=30)
+    for name in "abcd":
+        reader.encode([asked(name, rows(1))])
+    for name in "dcba":
+        reader.encode([asked(name, rows(1))])
+    assert reader.reused == 3, "there is room for three"
 
 
 def test_an_encoder_that_keeps_nothing_is_not_read_on() -> None:
