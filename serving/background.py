@@ -28,6 +28,7 @@ from hydra.utils import instantiate
 
 from recsys.clock import SystemClock
 from serving.exporting import Exporting, ExportSettings
+from serving.janitor import MARK
 from serving.watching.logs import configure
 
 _log = logging.getLogger("attune.export")
@@ -107,7 +108,7 @@ class Background:
             self._child = child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "serving.background"],
                 stdin=subprocess.PIPE,
-                env=os.environ | {"PYTHONPATH": _import_path()},
+                env=_environment(),
                 start_new_session=True,  # a Ctrl-C is for the service, which ends the input
             )
         try:
@@ -149,6 +150,12 @@ def _end_input(child: "subprocess.Popen[bytes]") -> None:
         child.stdin.close()
     except BrokenPipeError:
         pass
+
+
+def _environment() -> dict[str, str]:
+    """This process's own, without the mark by which the server ends everything of its own: the exporter goes on until
+    what came in last is in files, and ends by itself."""
+    return {name: value for name, value in os.environ.items() if name != MARK} | {"PYTHONPATH": _import_path()}
 
 
 def _import_path() -> str:
