@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from recsys.errors import RecsysError, StoreError
+from recsys.errors import EncoderError, OverloadError, RecsysError, StoreError
 from serving.store.protocol import Note, OnlineStore
 
 RELEASE = "release"
@@ -61,6 +61,9 @@ class Following:
             return
         try:
             await self._take_over(wanted)
+        except (StoreError, OverloadError, EncoderError) as failure:  # nothing of the release's own
+            self.trouble = f"release {wanted.name} is tried again: {failure}"
+            _log.warning("%s; %s goes on", self.trouble, self.running)
         except RecsysError as failure:
             self._refused, self.trouble = wanted, f"release {wanted.name} was refused: {failure}"
             _log.error("%s; %s goes on", self.trouble, self.running)
@@ -75,5 +78,5 @@ class Following:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            with contextlib.suppress(StoreError):  # told by everything else that needs the store
+            with contextlib.suppress(RecsysError):  # told by everything else that needs the store
                 await self.look()

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from recsys.clock import Clock, to_datetime
-from recsys.errors import StoreError
+from recsys.errors import RecsysError
 from recsys.log.erase import Named
 from recsys.log.erasures import Erasures, Kind, digest_of
 from serving.store.erasure import IsErased
@@ -146,7 +146,7 @@ class Forgetting:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            with contextlib.suppress(StoreError):  # told by everything else that needs the store
+            with contextlib.suppress(RecsysError):  # told by everything else that needs the store
                 await self.look()
 
 

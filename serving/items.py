@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from recsys.catalogue import UNKNOWN, Catalogue, Item
 from recsys.clock import Clock
-from recsys.errors import StoreError
+from recsys.errors import RecsysError
 from recsys.event import ITEM_SCHEMA
 from recsys.retrieval.assortment import COMPACT_AT, Change
 from recsys.retrieval.filter.attribute import attribute_text
@@ -142,7 +142,7 @@ class Stocking:
             await asyncio.sleep(self._every_s)
             try:
                 await self.catch_up()
-            except StoreError as failure:
+            except RecsysError as failure:
                 self._meter.store_failed("items_since")
                 if not self._in_trouble:
                     _log.error("items are not followed, the latest changes may be missing: %s", failure)

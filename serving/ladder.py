@@ -67,20 +67,27 @@ class Answered:
 
 
 class Pace:
-    """How long an answer took lately on each rung: a mean that forgets."""
+    """How long an answer took lately on each rung: a mean that forgets, and that halves in every second in which the
+    rung was not tried. So one long stall keeps no rung from being tried for good."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ticks: Callable[[], float] = time.perf_counter) -> None:
+        self._ticks = ticks
         self._each_s = dict.fromkeys(Rung, 0.0)
+        self._noted = dict.fromkeys(Rung, 0.0)
 
     def note(self, rung: Rung, answers: int, took_s: float) -> None:
         """So many answers took so long together."""
         each = took_s / answers
-        known = self._each_s[rung]
+        known = self._known_s(rung)
         self._each_s[rung] = _MEMORY * known + (1 - _MEMORY) * each if known else each
+        self._noted[rung] = self._ticks()
 
     def expected_s(self, rung: Rung, answers: int) -> float:
         """What so many answers will take, with a margin; nothing is expected of a rung that was never tried."""
-        return _MARGIN * answers * self._each_s[rung]
+        return _MARGIN * answers * self._known_s(rung)
+
+    def _known_s(self, rung: Rung) -> float:
+        return self._each_s[rung] * float(0.5 ** (self._ticks() - self._noted[rung]))
 
 
 class Trust:
@@ -117,12 +124,12 @@ class Ladder:
         self.pace = Pace()
         self._trust = Trust()
 
-    def prepare(self, recommender: Recommends, stranger: ShopperState) -> None:
-        """Make the list that needs nothing, before the recommender is asked by shoppers; what it has stays prepared
-        for it and for the one before it."""
+    def prepare(self, recommender: Recommends, stranger: ShopperState, *, running: Recommends) -> None:
+        """Make the list that needs nothing, before the recommender is asked by shoppers; that of the one that answers
+        now stays prepared, too, however many others are tried out and refused."""
         [slate] = recommender.answer([stranger], counts=[_PREPARED], rng=self._rng, with_encoder=False)
-        kept = list(self._prepared.items())[-1:]
-        self._prepared = dict(kept) | {id(recommender): (recommender, slate)}
+        kept = {name: known for name, known in self._prepared.items() if name == id(running)}
+        self._prepared = kept | {id(recommender): (recommender, slate)}
 
     def answers(self, asked: Sequence[Asked]) -> list[Answered]:
         """One answer for each that is asked, each by its own recommender: two, at the most, while one takes over from

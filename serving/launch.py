@@ -110,7 +110,8 @@ async def _wanted(release: Release, store: OnlineStore) -> Path:
                 "the registry does not say which release is wanted (%s); %s is served again", silence, last.value
             )
             return Path(last.value)
-        await store.write_note(RELEASE, Note(value=str(folder), told_at=SystemClock().now()))
+        if release.moves:  # a server of one certain release shall not move others that share the store
+            await store.write_note(RELEASE, Note(value=str(folder), told_at=SystemClock().now()))
         return folder
     finally:
         await store.close()

@@ -203,7 +203,7 @@ class Answering:
         """
         current, _, limit = self._current
         practised = recommender or current
-        await asyncio.to_thread(self._practise, practised, self._clock.now(), limit)
+        await asyncio.to_thread(self._practise, practised, current, self._clock.now(), limit)
 
     def swap(self, recommender: Recommends, *, history_limit: int) -> None:
         """Questions that begin after this are answered by another recommender; those under way are not disturbed."""
@@ -213,7 +213,7 @@ class Answering:
         """Answer what is queued."""
         await self._batch.close()
 
-    def _practise(self, recommender: Recommends, at: int, limit: int) -> None:
+    def _practise(self, recommender: Recommends, running: Recommends, at: int, limit: int) -> None:
         seen = Event(
             event_id="",
             type=EventType.VIEW,
@@ -221,7 +221,7 @@ class Answering:
             item_id=recommender.catalogue.id_of(1),
         )
         stranger, visitor = (_state(Question(), events, at, recommender, limit=limit) for events in ((), (seen,)))
-        self._ladder.prepare(recommender, stranger)
+        self._ladder.prepare(recommender, stranger, running=running)
         for state in (stranger, visitor):
             recommender.answer([state], counts=[10], rng=np.random.default_rng(0))
 

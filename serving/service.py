@@ -148,16 +148,16 @@ class Service:
         """
         if self._load is None:
             raise ConfigError("this service was started to serve one release only; start it with a loader")
-        if self._previous is not None and self._previous.folder == folder:
-            loaded = self._previous
-        else:
-            loaded = await asyncio.to_thread(self._load, folder)
         try:
+            if self._previous is not None and self._previous.folder == folder:
+                loaded = self._previous
+            else:
+                loaded = await asyncio.to_thread(self._load, folder)
             await self.answering.warm_up(loaded.recommender)
         except RecsysError:
             raise
         except Exception as failure:
-            raise BundleError(f"{folder} was read and does not answer: {failure}") from failure
+            raise BundleError(f"{folder} cannot be read, or does not answer: {failure}") from failure
         offer = offer_of(loaded.recommender)
 
         def swapped() -> None:

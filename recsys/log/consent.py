@@ -62,7 +62,7 @@ class Unwilling:
             instants = pc.cast(said["occurred_at"], pa.int64()).to_pylist()
             for latest, name in ((users, "user_id"), (visitors, "anonymous_id")):
                 _hear(latest, zip(said[name].to_pylist(), instants, agrees, strict=True))
-        agree = _merged(users, visitors, Identity.of(links))
+        agree = _merged(users, visitors, Identity.of(links), default=default)
         return cls(*_columns(agree[0]), *_columns(agree[1]), default)
 
     def agree(self, piece: pa.Table) -> pa.Array:
@@ -83,7 +83,9 @@ def _hear(latest: Latest, said: Iterable[tuple[str | None, int, bool]]) -> None:
             latest[who] = (at, False)
 
 
-def _merged(users: Latest, visitors: Latest, identity: Identity) -> tuple[dict[str, bool], dict[str, bool]]:
+def _merged(
+    users: Latest, visitors: Latest, identity: Identity, *, default: bool
+) -> tuple[dict[str, bool], dict[str, bool]]:
     """Whether users agree, and for whom else each visitor's rows count; only where anybody said anything."""
     user_agrees = {user: agrees for user, (_, agrees) in users.items()}
     ever: dict[str, set[str]] = {}
@@ -104,9 +106,8 @@ def _merged(users: Latest, visitors: Latest, identity: Identity) -> tuple[dict[s
             if is_settled and who == [user]:
                 own.pop(visitor)  # they were never anybody else, and spoke for themselves since
     for visitor, linked in ever.items():
-        said = [user_agrees[user] for user in linked if user in user_agrees]
-        if said:
-            own[visitor] = all([*said, own.get(visitor, True)])
+        if any(user in user_agrees for user in linked):
+            own[visitor] = all(user_agrees.get(user, default) for user in linked) and own.get(visitor, True)
     return user_agrees, own
 
 

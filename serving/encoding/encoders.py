@@ -1,5 +1,6 @@
 """What the encoder's deployment does: question streams in, query vectors out, many calls in one batch."""
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,12 +13,13 @@ import torch
 from torch import nn
 
 from recsys.bundle import read_bundle
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, EncoderError
 from recsys.sequence.batch import TokenTensors, collate
 from recsys.sequence.stream import TokenStream
 
-_KEPT = 2
-"""Releases in memory: the one that answers and the one before or after it."""
+_log = logging.getLogger("attune.encoder")
+_KEPT = 3
+"""Releases in memory: the one that answers, the one before it, and one that is tried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +37,23 @@ class _Release:
 
 
 class Encoders:
-    """The encoders of the latest releases on a device, such as `cuda`; a release never seen is loaded when asked of."""
+    """The encoders of the latest releases on a device, such as `cuda`; others are encoded while one is loaded."""
 
     def __init__(self, device: str) -> None:
         self._device = torch.device(device)
         self._releases: OrderedDict[str, _Release] = OrderedDict()
         self._lock = threading.Lock()
+        self._loading = threading.Lock()
 
     def prepare(self, folder: str) -> str:
         """Load a release; its version. Raises BundleError if it cannot be read."""
-        with self._lock:
-            if folder not in self._releases:
-                recommender = read_bundle(Path(folder))
-                if not isinstance(recommender.encoder, nn.Module):
-                    raise ConfigError(f"the encoder of {folder} is no torch module; serve it with encoding=inside")
-                encoder = recommender.encoder.to(self._device).eval()
-                self._releases[folder] = _Release(recommender.model_version, encoder)
-            self._releases.move_to_end(folder)
-            while len(self._releases) > _KEPT:
-                self._releases.popitem(last=False)
-            return self._releases[folder].version
+        with self._loading:
+            release = self._known(folder) or self._loaded(folder)
+            with self._lock:
+                self._releases[folder] = release
+                while len(self._releases) > _KEPT:
+                    self._releases.popitem(last=False)
+        return release.version
 
     def encode(self, asks: Sequence[Ask]) -> list[np.ndarray | Exception]:
         """Query vectors [B, D] float32 of each ask; what failed says why, and the others have theirs."""
@@ -66,10 +65,36 @@ class Encoders:
             found |= zip(places, self._of(folder, [asks[place].stream for place in places]), strict=True)
         return [found[place] for place in range(len(asks))]
 
-    def _of(self, folder: str, streams: Sequence[TokenStream]) -> Sequence[np.ndarray | Exception]:
+    def _known(self, folder: str) -> _Release | None:
+        with self._lock:
+            if folder in self._releases:
+                self._releases.move_to_end(folder)
+            return self._releases.get(folder)
+
+    def _loaded(self, folder: str) -> _Release:
+        recommender = read_bundle(Path(folder))
+        if not isinstance(recommender.encoder, nn.Module):
+            raise ConfigError(f"the encoder of {folder} is no torch module; serve it with encoding=inside")
+        return _Release(recommender.model_version, recommender.encoder.to(self._device).eval())
+
+    def _load_meanwhile(self, folder: str) -> None:
+        """Whoever asks of a release that is not at hand, after a restart say, does not keep the others waiting."""
+        if not self._loading.locked():
+            threading.Thread(target=self._try_to_prepare, args=(folder,), name="loading", daemon=True).start()
+
+    def _try_to_prepare(self, folder: str) -> None:
         try:
             self.prepare(folder)
-            vectors = self._vectors(self._releases[folder].encoder, joined(streams))
+        except Exception:  # noqa: BLE001 - whoever asked has been told that there is nothing yet
+            _log.exception("%s cannot be loaded", folder)
+
+    def _of(self, folder: str, streams: Sequence[TokenStream]) -> Sequence[np.ndarray | Exception]:
+        try:
+            release = self._known(folder)
+            if release is None:
+                self._load_meanwhile(folder)
+                raise EncoderError(f"the encoder of {folder} is being loaded; ask again in a moment")
+            vectors = self._vectors(release.encoder, joined(streams))
         except Exception as failure:  # noqa: BLE001 - it is raised again, to whoever asked
             if len(streams) == 1:
                 return [failure]

@@ -21,7 +21,7 @@ from serving.security.table import Needed, RouteTable
 
 _ALWAYS_OPEN = ("/docs", "/redoc", "/openapi.json")
 _PREFLIGHT = {
-    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-methods": "GET, POST, PUT",
     "access-control-allow-headers": "authorization, content-type, traceparent, x-deadline-ms, x-request-id",
     "access-control-max-age": "600",
     "vary": "origin",

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from recsys.clock import Clock, SystemClock
-from recsys.errors import StoreError
+from recsys.errors import RecsysError
 from serving.api.problem import Problem
 from serving.security.bucket import TokenBucket
 from serving.security.caller import Caller
@@ -162,7 +162,7 @@ class Guard:
             try:
                 await self.look()
                 in_trouble = False
-            except StoreError as failure:
+            except RecsysError as failure:
                 if not in_trouble:
                     _log.error("the keys cannot be read, those known go on: %s", failure)
                 in_trouble = True

@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import dataclass
 
 from recsys.clock import Clock, to_datetime
-from recsys.errors import StoreError
+from recsys.errors import RecsysError
 from serving.export_progress import Progress, read_progress
 from serving.store.protocol import OnlineStore
 from serving.watching.meter import Meter
@@ -75,7 +75,7 @@ class ExportWatch:
 
     async def _look(self) -> None:
         while True:
-            with contextlib.suppress(StoreError):  # told by everything else that needs the store
+            with contextlib.suppress(RecsysError):  # told by everything else that needs the store
                 await self.look()
             await asyncio.sleep(self._every_s)
 

@@ -13,7 +13,7 @@ import pytest
 
 from recsys.bundle import read_bundle
 from recsys.clock import DAY
-from recsys.errors import BundleError, ConfigError
+from recsys.errors import BundleError, ConfigError, EncoderError
 from recsys.event import EventType
 from recsys.recommender import Recommender
 from recsys.sequence.question import question_stream
@@ -54,7 +54,9 @@ def test_calls_of_several_replicas_are_one_batch_and_each_gets_its_own_vectors(
 ) -> None:
     calls = [(0, 3), (1,), (60, 0, 7)]
     asks = [Ask(str(tiny_bundle), stream(recommender, *lengths)) for lengths in calls]
-    found = Encoders("cpu").encode(asks)
+    encoders = Encoders("cpu")
+    encoders.prepare(str(tiny_bundle))
+    found = encoders.encode(asks)
     for lengths, vectors in zip(calls, found, strict=True):
         assert isinstance(vectors, np.ndarray)
         np.testing.assert_allclose(vectors, recommender.encode(shoppers(recommender, *lengths)), atol=1e-5)
@@ -66,15 +68,31 @@ def test_what_one_call_gets_wrong_costs_the_others_nothing(
     good, elsewhere = stream(recommender, 2), Ask(str(tmp_path / "gone"), stream(recommender, 2))
     strange = stream(recommender, 2)
     strange.item[0] = recommender.catalogue.size + 9
-    found = Encoders("cpu").encode([Ask(str(tiny_bundle), good), elsewhere, Ask(str(tiny_bundle), strange)])
+    encoders = Encoders("cpu")
+    encoders.prepare(str(tiny_bundle))
+    found = encoders.encode([Ask(str(tiny_bundle), good), elsewhere, Ask(str(tiny_bundle), strange)])
     assert isinstance(found[0], np.ndarray)
-    assert isinstance(found[1], BundleError)
+    assert isinstance(found[1], EncoderError)
     assert isinstance(found[2], Exception)
 
 
-def test_the_release_before_stays_at_hand_and_the_one_before_that_goes(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_release_that_is_not_at_hand_is_loaded_while_others_are_encoded(
+    recommender: Recommender, tiny_bundle: Path
+) -> None:
+    encoders, ask = Encoders("cpu"), Ask(str(tiny_bundle), stream(recommender, 3))
+    [first] = encoders.encode([ask])
+    assert isinstance(first, EncoderError)
+    deadline = time.monotonic() + 30
+    while isinstance(encoders.encode([ask])[0], EncoderError):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    [found] = encoders.encode([ask])
+    assert isinstance(found, np.ndarray)
+
+
+def test_the_release_before_stays_at_hand_and_older_ones_go(tiny_bundle: Path, tmp_path: Path) -> None:
     encoders = Encoders("cpu")
-    folders = [shutil.copytree(tiny_bundle, tmp_path / name) for name in ("a", "b", "c")]
+    folders = [shutil.copytree(tiny_bundle, tmp_path / name) for name in ("a", "b", "c", "d")]
     versions = {encoders.prepare(str(folder)) for folder in folders}
     assert versions == {read_bundle(tiny_bundle).model_version}
     for folder in folders:

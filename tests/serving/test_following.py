@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from recsys.clock import ManualClock
-from recsys.errors import BundleError, ReleaseError
+from recsys.errors import BundleError, OverloadError, ReleaseError
 from serving.api.application import create_app
 from serving.follow import tell
 from serving.following import REGISTRY, RELEASE
@@ -39,6 +39,8 @@ class Shelf:
         self.loaded[folder.name] += 1
         if folder.name == "damaged":
             raise BundleError(f"{folder}/index.faiss does not match its SHA-256")
+        if folder.name == "late" and self.loaded["late"] < 3:
+            raise OverloadError("the store has too many requests waiting")
         release = Versioned(folder.name, each=20 if folder.name == "grown" else 10)
         if folder.name == "mute":
             release.anything_works = False
@@ -124,6 +126,19 @@ async def test_the_way_back_to_the_release_before_takes_no_loading(tmp_path: Pat
         assert answer["model_version"] == "one"
         assert "oat" in shown(answer), "what came meanwhile is there too"
         assert shelf.loaded == {"two": 1}
+
+
+async def test_a_release_that_something_else_kept_out_is_tried_again(tmp_path: Path) -> None:
+    shelf = Shelf()
+    service, store = served(tmp_path, shelf)
+    async with service, client(service) as http:
+        await wanted(store, "late")
+        deadline = asyncio.get_running_loop().time() + 10
+        while (await asked(http))["model_version"] != "late":
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.02)
+        assert (await http.get("/readyz")).json()["release_trouble"] is None
+        assert shelf.loaded["late"] == 3
 
 
 @pytest.mark.parametrize("name", ["damaged", "mute"])

@@ -16,7 +16,7 @@ from recsys.recommender import Recommender
 from recsys.slate import Slate
 from recsys.state import ShopperState
 from serving.exposure import ExposureLog
-from serving.ladder import Rung
+from serving.ladder import Pace, Rung
 from serving.pipeline import Answer, Answering, Question
 from serving.store.sqlite import SqliteStore
 
@@ -212,3 +212,14 @@ async def test_who_cannot_be_answered_in_time_is_told_so_at_once(line: Line) -> 
     assert time.perf_counter() - began < 0.05
     assert {answer.rung for answer in await asyncio.gather(*asked)} == {Rung.FULL}
     await answering.close()
+
+
+def test_a_rung_that_once_took_far_too_long_is_tried_again_before_long() -> None:
+    now = [100.0]
+    pace = Pace(ticks=lambda: now[0])
+    pace.note(Rung.FULL, 1, 13.0)
+    assert pace.expected_s(Rung.FULL, 1) == pytest.approx(1.5 * 13.0)
+    now[0] += 4.0
+    assert pace.expected_s(Rung.FULL, 1) == pytest.approx(1.5 * 13.0 / 16)
+    pace.note(Rung.FULL, 2, 0.01)
+    assert pace.expected_s(Rung.FULL, 1) == pytest.approx(1.5 * (0.9 * 13.0 / 16 + 0.1 * 0.005))

@@ -81,10 +81,18 @@ local function forget_ids(most)
   for _, id in ipairs(old) do redis.call('ZREM', P .. 'ids', id) end
 end
 
+-- A user and their visitors are forgotten together: what a visitor said, and whose they were, counts for the user, too.
 local function expire_later()
   for visitor in pairs(visitors) do
     local user = current_of(visitor)
     if user then users[user] = true end
+  end
+  for user in pairs(users) do
+    for _, entry in ipairs(redis.call('ZRANGE', P .. 'visitors:' .. user, 0, -1)) do
+      visitors[string.match(entry, '^-?%d+:(.*)$')] = true
+    end
+  end
+  for visitor in pairs(visitors) do
     for _, name in ipairs({'visitor:', 'told:', 'changes:', 'consents-of-visitor:'}) do
       redis.call('PEXPIRE', P .. name .. visitor, forget_ms)
     end

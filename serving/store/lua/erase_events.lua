@@ -31,8 +31,8 @@ end
 for _, id in ipairs(events) do redis.call('ZREM', P .. 'ids', id) end
 for act = place, #ARGV, 4 do
   local key = P .. 'user:' .. ARGV[act]
+  local left_ms = redis.call('PTTL', key)
   if redis.call('ZREM', key, ARGV[act + 2]) == 1 then
-    local left_ms = redis.call('PTTL', key)
     redis.call('ZADD', key, ARGV[act + 1], ARGV[act + 3])
     if left_ms > 0 then redis.call('PEXPIRE', key, left_ms) end
   end
