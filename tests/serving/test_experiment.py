@@ -1,14 +1,18 @@
 """Experiments: who is in which arm, and what an arm does to the answer."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_module
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from pydantic import ValidationError
 
 from recsys.clock import ManualClock
@@ -22,6 +26,7 @@ from serving.pipeline import Answering, Question
 from serving.store.memory import MemoryStore
 from tests.serving.shop import NOW, CategoryCounter
 
+ROOT = Path(__file__).resolve().parents[2]
 HALVES = Experiment("ranker", [Arm(name="control", share=1), Arm(name="treatment", share=1, ranker=False)])
 
 
@@ -124,3 +129,14 @@ async def test_an_arm_switches_the_ranker_off_and_answer_and_exposure_log_say_wh
     assert (await line.answer(Question())).experiments == {}
     await line.close()
     await store.close()
+
+
+def test_the_readme_says_how_an_experiment_is_started() -> None:
+    """As `recsys-serve` reads it: the settings hold none, so it is added."""
+    [said] = re.findall(r"`recsys-serve '(\+app\.experiments=.*?)'`", (ROOT / "README.md").read_text())
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose("serve", [said])
+    arms = ServeArgs.model_validate(
+        {"bundle": ".", "store": {}, "experiments": OmegaConf.to_container(config.app.experiments)}
+    ).running_experiments()
+    assert [(one.name, [arm.name for arm in one.arms]) for one in arms] == [("ranker", ["control", "treatment"])]
