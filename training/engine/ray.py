@@ -125,6 +125,11 @@ class RayEngine:
 
             ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR, namespace="attune")
             return
+        if "ray" in sys.modules and not _knows_our_settings():
+            raise ConfigError(
+                "Ray was imported in this process before engine=ray was started, and reads its settings then only; "
+                "start the engine first, or in a process of its own"
+            )
         # Socket paths below it are limited to about a hundred characters.
         self._folder = Path(tempfile.mkdtemp(prefix="attune-", dir="/tmp" if os.access("/tmp", os.W_OK) else None))
         os.environ.update(
@@ -154,6 +159,13 @@ class RayEngine:
                 logging_level=logging.ERROR,
                 namespace="attune",
             )
+
+
+def _knows_our_settings() -> bool:
+    """Whether the Ray that is imported already asks for tokens, as one does that an engine imported."""
+    from ray._private.authentication.authentication_utils import is_token_auth_enabled
+
+    return bool(is_token_auth_enabled())
 
 
 @dataclass(frozen=True, slots=True)
