@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import site
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
