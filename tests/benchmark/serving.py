@@ -13,6 +13,7 @@ them. Where no bundle is named, one of 100,000 items is trained on a made-up log
 | throughput_share | recommendations per second as a share of do-nothing requests per second, 32 at a time |
 | p50_multiple, event_p50_multiple | median latency as a multiple of the do-nothing median, one at a time |
 | p99_half_load_ms | 99th percentile of recommendations while sessions go on at half the rate that can be sustained |
+| half_load_refused | the share of those requests that was refused (503), which should be none |
 | events_per_s | events acknowledged per second, in batches of 100, 8 at a time |
 | overload_in_time | answers per second within the deadline when twice as many are asked, as a share of saturation |
 | overload_unanswered | of those, requests that got neither an answer nor a refusal |
@@ -117,14 +118,14 @@ def joined(outcomes: Sequence[Outcome]) -> Outcome:
     )
 
 
-def under_half_load(load: Load, workload: Workload, *, per_s: float, seconds: float) -> tuple[float, float]:
-    """50th and 99th percentile of the questions of sessions that ask at half of what can be answered."""
+def under_half_load(load: Load, workload: Workload, *, per_s: float, seconds: float) -> tuple[float, float, float]:
+    """50th and 99th percentile of the questions of sessions that ask at half of what can be answered, and the share of
+    all requests that was refused."""
     requests = workload.sessions()
     asking = [number for number, request in enumerate(requests) if request.path == "/v1/recommendations"]
     outcome = load(requests, per_s=per_s, seconds=seconds)  # of two requests one is a question
-    if set(outcome.status) != {200}:
-        raise RuntimeError(f"at half load some were answered with {sorted(set(outcome.status))}")
-    return outcome.percentile(50, of=asking), outcome.percentile(99, of=asking)
+    refused = sum(status != 200 for status in outcome.status) / len(outcome.status)
+    return outcome.percentile(50, of=asking), outcome.percentile(99, of=asking), refused
 
 
 def under_overload(load: Load, workload: Workload, *, per_s: float, seconds: float) -> dict[str, float]:
@@ -165,12 +166,15 @@ def measured(load: Load, port: int, workload: Workload, *, quick: bool) -> dict[
     turns = in_turns(load, contestants, rounds=rounds, seconds=seconds)
     show(turns)
     idle, asking, telling = (turns[name] for name in contestants)
-    p50_half, p99_half = under_half_load(load, workload, per_s=asking.together.per_s, seconds=3 * rounds * seconds / 2)
+    p50_half, p99_half, refused_half = under_half_load(
+        load, workload, per_s=asking.together.per_s, seconds=3 * rounds * seconds / 2
+    )
     figures = {
         "throughput_share": asking.together.per_s / idle.together.per_s,
         "p50_multiple": asking.alone.percentile(50) / idle.alone.percentile(50),
         "p50_half_load_ms": p50_half,
         "p99_half_load_ms": p99_half,
+        "half_load_refused": refused_half,
         "event_p50_multiple": telling.alone.percentile(50) / idle.alone.percentile(50),
         "events_per_s": median(events_per_s(load, workload, seconds=seconds) for _ in range(3)),
         "p50_ms": asking.alone.percentile(50),
