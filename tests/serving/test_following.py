@@ -12,7 +12,7 @@ from recsys.clock import ManualClock
 from recsys.errors import BundleError, OverloadError, ReleaseError
 from serving.api.application import create_app
 from serving.follow import tell
-from serving.following import REGISTRY, RELEASE
+from serving.following import REGISTRY, RELEASE, Following
 from serving.service import Loaded, Service
 from serving.store.protocol import Note
 from serving.store.sqlite import SqliteStore
@@ -189,3 +189,33 @@ async def test_a_registry_that_falls_silent_is_told_by_readiness_and_nothing_els
         note = await store.note(REGISTRY)
         assert note is not None
         assert note.value == "asked at 2024-05-01T12:01:00+00:00"
+
+
+class Crowded(SqliteStore):
+    """A store that has too many requests waiting when it is first asked for a note."""
+
+    refusals = 3
+
+    async def note(self, name: str) -> Note | None:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise OverloadError("store-reader already has 4096 requests waiting; try again in a moment")
+        return await super().note(name)
+
+
+async def test_who_follows_goes_on_after_the_store_was_too_busy_to_answer(tmp_path: Path) -> None:
+    store, taken, done = Crowded(tmp_path / "events.db"), list[Path](), asyncio.Event()
+
+    async def take_over(folder: Path) -> None:
+        taken.append(folder)
+        done.set()
+
+    await store.open()
+    await store.write_note(RELEASE, Note(value="two", told_at=NOW))
+    following = Following(store, running=Path("one"), take_over=take_over, every_s=0.01)
+    await following.open()
+    await asyncio.wait_for(done.wait(), timeout=10)
+    await following.close()
+    await store.close()
+    assert taken == [Path("two")]
+    assert store.refusals < 0
