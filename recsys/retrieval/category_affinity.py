@@ -6,53 +6,23 @@ The chance of a category is the share of the shopper's moments (baskets) it was 
 is that of the last `days`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
 from recsys.clock import DAY
+from recsys.compiled import compiled
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
-from recsys.retrieval.spans import rows_of_spans
-from recsys.runs import distinct, firsts, fresh
+from recsys.retrieval.best import is_behind, offer, settle, sums
+from recsys.retrieval.proposals import Proposals
+from recsys.runs import distinct, fresh
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates, Reason
 from recsys.state import History, ShopperState
 
 _LEARNT = {"category", "crowd", "item", "share"}
-_HEAD = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Groups:
-    """The items that can be proposed, by category.
-
-    Attributes:
-        of: category of every item [R].
-        start: where the items of each of the G categories begin, and the end of the last [G + 1].
-        category: which it is [G].
-        head: the largest shares of each, descending [G, H]; 0 where it has fewer.
-    """
-
-    of: np.ndarray
-    start: np.ndarray
-    category: np.ndarray
-    head: np.ndarray
-
-    @classmethod
-    def of_items(cls, *, category: np.ndarray, crowd: np.ndarray, item: np.ndarray, share: np.ndarray) -> "_Groups":
-        own = category[item]
-        first = firsts(own)
-        start = np.append(first, len(own))
-        place = first[:, None] + np.arange(_HEAD)
-        inside = place < start[1:, None]
-        head = np.where(inside, share[np.where(inside, place, 0)], 0) if len(item) else np.empty((0, _HEAD))
-        return cls(own, start, own[first], head)
-
-    @classmethod
-    def none(cls) -> "_Groups":
-        nothing = np.empty(0, np.int64)
-        return cls.of_items(category=nothing, crowd=nothing, item=nothing, share=nothing)
 
 
 @registered
@@ -88,7 +58,7 @@ class CategoryAffinity:
         self.prior_moments = prior_moments
         self.most = most
         self._learnt = learnt
-        self._groups = _Groups.of_items(**learnt) if learnt else _Groups.none()
+        self._start = _starts(learnt) if learnt else np.zeros(1, np.int64)
 
     def fit(
         self, histories: Histories, *, items: int, until: int, category: np.ndarray, facts: ItemFacts | None = None
@@ -109,16 +79,27 @@ class CategoryAffinity:
             "item": item.astype(np.int64),
             "share": (taken[item] / np.maximum(total[category[item]], 1)).astype(np.float32),
         }
-        self._groups = _Groups.of_items(**self._learnt)
+        self._start = _starts(self._learnt)
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """Items of all categories, the shopper's own before those of the crowd."""
+        return self.proposals(Shoppers([state]), count).one(0)
+
+    def proposals(self, shoppers: Shoppers, count: int | None = None) -> Proposals:
+        """The same for many shoppers."""
         if not self._learnt:
-            return Candidates.none()
-        item, share = self._learnt["item"], self._learnt["share"]
-        chance = self._chance(state)
-        rows = slice(None) if count is None else self._promising(chance, count)
-        return Candidates.best(item[rows], chance[self._groups.of[rows]] * share[rows], count)
+            return Proposals.none(len(shoppers))
+        learnt, seen = self._learnt, shoppers.seen
+        rows, kinds = len(learnt["item"]), len(learnt["crowd"])
+        room = sums(kinds)
+        return Proposals(
+            *_proposed(
+                seen.start, learnt["category"][seen.item], seen.time, shoppers.at,
+                learnt["crowd"], self._start, learnt["item"], learnt["share"],
+                self.half_life_days * DAY, self.prior_moments, rows if count is None else min(count, rows),
+                room.total, room.place, room.stamp, room.tick,
+            )
+        )  # fmt: skip
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the latest item of the same category."""
@@ -138,27 +119,66 @@ class CategoryAffinity:
     def arrays(self) -> dict[str, np.ndarray]:
         return dict(self._learnt)
 
-    def _promising(self, chance: np.ndarray, count: int) -> np.ndarray:
-        """Rows among which the `count` best are, ascending. Within a category shares descend: the heads of all
-        categories tell how good an item must be at least, and most categories have none."""
-        of = chance[self._groups.category]
-        heads = (of[:, None] * self._groups.head).ravel()
-        if len(heads) <= count or not (least := np.partition(heads, len(heads) - count)[len(heads) - count]) > 0:
-            return np.arange(len(self._learnt["share"]))
-        good = (heads[:: self._groups.head.shape[1]] >= least).nonzero()[0]
-        rows, _ = rows_of_spans(self._groups.start[good], self._groups.start[good + 1])
-        return rows
 
-    def _chance(self, state: ShopperState) -> np.ndarray:
-        """Of every category, that the shopper's next moment has it [C]."""
-        return category_chances(
-            state.history.interactions(),
-            state.context.at,
-            self._learnt["category"],
-            self._learnt["crowd"],
-            half_life_days=self.half_life_days,
-            prior_moments=self.prior_moments,
-        )
+def _starts(learnt: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Where the items of each category begin, and the end of the last [C + 1]."""
+    own = learnt["category"][learnt["item"]]
+    return np.searchsorted(own, np.arange(len(learnt["crowd"]) + 1)).astype(np.int64)
+
+
+@compiled
+def _proposed(
+    start: np.ndarray,
+    kind: np.ndarray,
+    time: np.ndarray,
+    at: np.ndarray,
+    crowd: np.ndarray,
+    row_start: np.ndarray,
+    row_item: np.ndarray,
+    row_share: np.ndarray,
+    half_life: float,
+    prior: float,
+    most: int,
+    total: np.ndarray,
+    last: np.ndarray,
+    stamp: np.ndarray,
+    tick: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each shopper the items by the chance of their category times their share of it; rows of a category are best
+    first. `kind` and `time` are those of what shoppers acted on; the chance is that of `category_chances`."""
+    begin = np.zeros(len(start), np.int64)
+    item, score = np.empty(most * len(at), np.int64), np.empty(most * len(at), np.float64)
+    end = 0
+    for shopper in range(len(at)):
+        tick[0] += 1
+        moment, whole, strength = -1, 0.0, 0.0
+        for row in range(start[shopper], start[shopper + 1]):
+            if moment < 0 or time[row] != time[row - 1]:
+                moment += 1
+                strength = 0.5 ** ((at[shopper] - time[row]) / half_life)
+                whole += strength
+            number = kind[row]
+            if stamp[number] != tick[0]:
+                stamp[number], total[number], last[number] = tick[0], 0.0, -1
+            if last[number] != moment:  # one moment counts once
+                total[number] += strength
+                last[number] = moment
+        heap_item, heap_score, size = item[end:], score[end:], 0
+        for number in range(len(crowd)):
+            if row_start[number] == row_start[number + 1]:
+                continue
+            chance = float(crowd[number])
+            if moment >= 0:
+                own = total[number] if stamp[number] == tick[0] else 0.0
+                chance = (own + prior * chance) / (whole + prior)
+            for row in range(row_start[number], row_start[number + 1]):
+                worth = chance * row_share[row]
+                if size == most and not is_behind(heap_score[0], heap_item[0], worth, row_item[row]):
+                    break
+                size = offer(heap_item, heap_score, size, most, row_item[row], worth)
+        settle(heap_item, heap_score, size)
+        end = begin[shopper + 1] = end + size
+    return begin, item[:end].copy(), score[:end].astype(np.float32)
 
 
 def category_chances(

@@ -7,10 +7,14 @@ known even if no view ever was.
 import numpy as np
 
 from recsys.clock import DAY
+from recsys.compiled import compiled
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
-from recsys.retrieval.anchors import latest_session, open_questions
+from recsys.retrieval.anchors import latest_session, looked_at, open_questions
+from recsys.retrieval.best import is_behind, offer, settle, sums
+from recsys.retrieval.proposals import EVERYTHING, Proposals
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
 
@@ -60,19 +64,20 @@ class CategoryPopular:
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """Items of the looked-at categories; nothing outside a running session."""
+        return self.proposals(Shoppers([state]), count).one(0)
+
+    def proposals(self, shoppers: Shoppers, count: int | None = None) -> Proposals:
+        """The same for many shoppers."""
         if not len(self._item):
-            return Candidates.none()
-        anchor, weight = state.once(self._looked_at)
-        total: dict[int, float] = {}
-        for number, one in zip(self._category[anchor].tolist(), weight.tolist(), strict=True):
-            total[number] = total.get(number, 0.0) + one
-        whole = max(sum(total.values()), 1e-9)
-        parts = [(self._span(number, count), one / whole) for number, one in total.items() if number]
-        if not parts:
-            return Candidates.none()
-        item = np.concatenate([self._item[span] for span, _ in parts])
-        score = np.concatenate([self._score[span] * one for span, one in parts])
-        return Candidates.best(item, score, count)
+            return Proposals.none(len(shoppers))
+        anchors, room = looked_at(shoppers, self._category), sums(len(self._start))
+        most = EVERYTHING if count is None else count
+        return Proposals(
+            *_proposed(
+                anchors.start, self._category[anchors.item], anchors.weight, self._start, self._item, self._score, most,
+                room.total, room.stamp, room.tick, room.touched,
+            )
+        )  # fmt: skip
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the latest item of the same category that was looked at."""
@@ -84,13 +89,58 @@ class CategoryPopular:
         """What the shopper is looking at, with weights."""
         return latest_session(open_questions(state, self._category))
 
-    def _span(self, number: int, count: int | None) -> slice:
-        """The `count` best items of a category."""
-        first, last = int(self._start[number]), int(self._start[number + 1])
-        return slice(first, last if count is None else min(last, first + count))
-
     def settings(self) -> dict[str, int]:
         return {"days": self.days}
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"category": self._category, "start": self._start, "item": self._item, "score": self._score}
+
+
+@compiled
+def _proposed(
+    start: np.ndarray,
+    kind: np.ndarray,
+    weight: np.ndarray,
+    row_start: np.ndarray,
+    row_item: np.ndarray,
+    row_score: np.ndarray,
+    most: int,
+    total: np.ndarray,
+    stamp: np.ndarray,
+    tick: np.ndarray,
+    touched: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each shopper the items of the categories `kind` looked at, by their score times the category's part of the
+    weights; rows of a category are best first."""
+    begin = np.zeros(len(start), np.int64)
+    room = 0
+    for place in range(len(kind)):
+        if kind[place]:
+            room += min(row_start[kind[place] + 1] - row_start[kind[place]], most)
+    item, score = np.empty(room, np.int64), np.empty(room, np.float64)
+    end = 0
+    for shopper in range(len(start) - 1):
+        tick[0] += 1
+        found, whole = 0, 0.0
+        for place in range(start[shopper], start[shopper + 1]):
+            number = kind[place]
+            if stamp[number] != tick[0]:
+                stamp[number], total[number] = tick[0], 0.0
+                touched[found] = number
+                found += 1
+            total[number] += weight[place]
+            whole += weight[place]
+        heap_item, heap_score, size = item[end:], score[end:], 0
+        for place in range(found):
+            number = touched[place]
+            if number == 0:
+                continue
+            part = total[number] / max(whole, 1e-9)
+            for row in range(row_start[number], row_start[number + 1]):
+                worth = row_score[row] * part
+                if size == most and not is_behind(heap_score[0], heap_item[0], worth, row_item[row]):
+                    break
+                size = offer(heap_item, heap_score, size, most, row_item[row], worth)
+        settle(heap_item, heap_score, size)
+        end = begin[shopper + 1] = end + size
+    return begin, item[:end].copy(), score[:end].astype(np.float32)

@@ -9,11 +9,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from recsys.compiled import compiled
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
-from recsys.retrieval.anchors import latest_session
-from recsys.runs import numbered
+from recsys.retrieval.anchors import latest_session, latest_sessions
+from recsys.retrieval.best import best_into, sums
+from recsys.retrieval.proposals import EVERYTHING, Proposals
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
 
@@ -72,14 +75,20 @@ class CoVisitation:
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """Neighbours of the latest session's items, their shares added up by the anchors' weights."""
-        anchor, weight = latest_session(state)
-        if not len(anchor) or len(self._start) == 1:
-            return Candidates.none()
-        spans = [slice(self._start[a], self._start[a + 1]) for a in anchor.tolist()]
-        item = np.concatenate([self._item[span] for span in spans])
-        score = np.concatenate([self._score[span] * w for span, w in zip(spans, weight, strict=True)])
-        proposed, place = numbered(item)
-        return Candidates.best(proposed, np.bincount(place, weights=score, minlength=len(proposed)), count)
+        return self.proposals(Shoppers([state]), count).one(0)
+
+    def proposals(self, shoppers: Shoppers, count: int | None = None) -> Proposals:
+        """The same for many shoppers."""
+        if len(self._start) == 1:
+            return Proposals.none(len(shoppers))
+        anchors, room = latest_sessions(shoppers), sums(len(self._start))
+        most = EVERYTHING if count is None else count
+        return Proposals(
+            *_proposed(
+                anchors.start, anchors.item, anchors.weight, self._start, self._item, self._score, most,
+                room.total, room.stamp, room.tick, room.touched,
+            )
+        )  # fmt: skip
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Names the anchor that speaks most for each item."""
@@ -100,6 +109,45 @@ class CoVisitation:
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"start": self._start, "item": self._item, "score": self._score}
+
+
+@compiled
+def _proposed(
+    start: np.ndarray,
+    anchor: np.ndarray,
+    weight: np.ndarray,
+    row_start: np.ndarray,
+    row_item: np.ndarray,
+    row_score: np.ndarray,
+    most: int,
+    total: np.ndarray,
+    stamp: np.ndarray,
+    tick: np.ndarray,
+    touched: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each shopper the neighbours of the anchors, by the weighted sum of their scores."""
+    begin = np.zeros(len(start), np.int64)
+    room = 0
+    for shopper in range(len(start) - 1):
+        rows = 0
+        for place in range(start[shopper], start[shopper + 1]):
+            rows += row_start[anchor[place] + 1] - row_start[anchor[place]]
+        room += min(rows, most)
+    item, score = np.empty(room, np.int64), np.empty(room, np.float64)
+    end = 0
+    for shopper in range(len(start) - 1):
+        tick[0] += 1
+        found = 0
+        for place in range(start[shopper], start[shopper + 1]):
+            for row in range(row_start[anchor[place]], row_start[anchor[place] + 1]):
+                near = row_item[row]
+                if stamp[near] != tick[0]:
+                    stamp[near], total[near] = tick[0], 0.0
+                    touched[found] = near
+                    found += 1
+                total[near] += row_score[row] * weight[place]
+        end = begin[shopper + 1] = best_into(item, score, end, most, total, touched, found)
+    return begin, item[:end].copy(), score[:end].astype(np.float32)
 
 
 def count_pairs(known: Histories, items: int, relation: Relation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

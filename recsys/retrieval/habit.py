@@ -12,14 +12,17 @@ import numpy as np
 import torch
 
 from recsys.clock import DAY
+from recsys.compiled import compiled
 from recsys.event import EventType
 from recsys.feature.item import ItemFacts
 from recsys.ranker.fitting import calibration, listwise
 from recsys.registry import registered
+from recsys.retrieval.best import best_of_each, sums
 from recsys.retrieval.buy_again import counted_purchases
+from recsys.retrieval.proposals import EVERYTHING, Proposals
 from recsys.retrieval.repurchase import category_intervals
-from recsys.runs import numbered
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates, Reason
 from recsys.state import Context, History, ShopperState
 
@@ -76,14 +79,17 @@ class Habit:
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """The shopper's own purchases by their chance in the next moment."""
-        item, facts = self._facts(state)
-        if not len(item):
-            return Candidates.none()
+        return self.proposals(Shoppers([state]), count).one(0)
+
+    def proposals(self, shoppers: Shoppers, count: int | None = None) -> Proposals:
+        """The same for many shoppers."""
+        start, item, facts = self._facts(shoppers)
         learnt = self._learnt
+        if not len(item):
+            return Proposals.none(len(shoppers))
         hidden = np.maximum((facts - learnt["mean"]) / learnt["scale"] @ learnt["w1"] + learnt["b1"], 0)
         chance = 1 / (1 + np.exp(-np.clip(hidden @ learnt["w2"] + learnt["b2"], -30, 30)))
-        order = np.lexsort((item, -chance))[:count]
-        return Candidates(item[order], chance[order].astype(np.float32))
+        return Proposals(*best_of_each(start, item, chance, EVERYTHING if count is None else count))
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Counts the purchases."""
@@ -97,17 +103,19 @@ class Habit:
         """What was learnt."""
         return dict(self._learnt)
 
-    def _facts(self, state: ShopperState) -> tuple[np.ndarray, np.ndarray]:
-        """The shopper's own items [N] and their facts [N, F] float32."""
-        bought = state.history.purchases()
-        item, place = numbered(bought.item)
-        times = np.bincount(place, minlength=len(item))
-        age_days = (state.context.at - bought.time) / DAY
-        halved = [np.bincount(place, 0.5 ** (age_days / days), minlength=len(item)) for days in HALF_LIVES_DAYS]
-        learnt = self._learnt
-        columns = [np.log(h + 1e-4) for h in halved] + [np.log(np.maximum(times, 1))]
-        columns += [learnt[name][item] for name in ("repeat", "popularity", "interval")]
-        return item, np.column_stack(columns).astype(np.float32)
+    def _facts(self, shoppers: Shoppers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The shoppers' own items, where each one's begin [B + 1] and all of them [N], and their facts [N, F] float32."""
+        bought, learnt, own = shoppers.bought, self._learnt, len(HALF_LIVES_DAYS) + 1
+        room = sums(len(learnt["repeat"]))
+        start, item, counted = _counted(
+            bought.start, bought.item, bought.time, shoppers.at, HALF_LIVES_DAYS * DAY,
+            room.place, room.stamp, room.tick,
+        )  # fmt: skip
+        facts = np.empty((len(item), own + 3), np.float32)
+        facts[:, :own] = np.log(counted)
+        for number, name in enumerate(("repeat", "popularity", "interval"), start=own):
+            facts[:, number] = learnt[name][item]
+        return start, item, facts
 
     def _examples(self, bought: Histories, since: int) -> list[_Example]:
         """Baskets from `since` on of shoppers who bought before, at most `_EXAMPLES`, evenly drawn."""
@@ -119,11 +127,50 @@ class Habit:
         examples = []
         for moment in np.sort(drawn):
             history: History = bought.events[int(bought.start[owner[moment]]) : int(first[moment])]
-            item, facts = self._facts(ShopperState(history, Context(at=int(bought.events.time[first[moment]]))))
+            state = ShopperState(history, Context(at=int(bought.events.time[first[moment]])))
+            _, item, facts = self._facts(Shoppers([state]))
             taken = np.isin(item, bought.events.item[first[moment] : last[moment]])
             if len(item):
                 examples.append(_Example(facts, taken))
         return examples
+
+
+@compiled
+def _counted(
+    start: np.ndarray,
+    bought: np.ndarray,
+    time: np.ndarray,
+    at: np.ndarray,
+    half_lives: np.ndarray,
+    slot: np.ndarray,
+    stamp: np.ndarray,
+    tick: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each shopper the items bought, ascending, the sum of purchases halved for each of H half-lives (and a little),
+    and how many they are [N, H + 1]."""
+    begin = np.zeros(len(start), np.int64)
+    item = np.empty(len(bought), np.int64)
+    counted = np.zeros((len(bought), len(half_lives) + 1))
+    end = 0
+    for shopper in range(len(at)):
+        tick[0] += 1
+        first = end
+        for row in range(start[shopper], start[shopper + 1]):
+            if stamp[bought[row]] != tick[0]:
+                stamp[bought[row]] = tick[0]
+                item[end] = bought[row]
+                end += 1
+        item[first:end] = np.sort(item[first:end])
+        for place in range(first, end):
+            slot[item[place]] = place
+            counted[place, :-1] = 1e-4
+        for row in range(start[shopper], start[shopper + 1]):
+            place = slot[bought[row]]
+            for number in range(len(half_lives)):
+                counted[place, number] += 0.5 ** ((at[shopper] - time[row]) / half_lives[number])
+            counted[place, len(half_lives)] += 1
+        begin[shopper + 1] = end
+    return begin, item[:end].copy(), counted[:end].copy()
 
 
 def _item_facts(bought: Histories, items: int, until: int, category: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,7 +5,9 @@ import numpy as np
 from recsys.clock import DAY
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
+from recsys.retrieval.proposals import Proposals
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates, Reason
 from recsys.state import ShopperState
 
@@ -34,6 +36,10 @@ class Popular:
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """The most popular items, the same for everybody."""
         return self._ranked if count is None else Candidates(self._ranked.item[:count], self._ranked.score[:count])
+
+    def proposals(self, shoppers: Shoppers, count: int | None = None) -> Proposals:
+        """The same for many shoppers."""
+        return Proposals.same(Candidates(self._ranked.item[:count], self._ranked.score[:count]), len(shoppers))
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         return [Reason(f"popular in the last {self.days} days")] * len(item)

@@ -14,16 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.clock import DAY
+from recsys.compiled import compiled
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
-from recsys.retrieval.spans import rows_of_spans
+from recsys.retrieval.best import best_into, sums
+from recsys.retrieval.proposals import EVERYTHING, Proposals
 from recsys.runs import distinct, firsts, fresh, numbered
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates, Reason
 from recsys.state import History, ShopperState
 
-_MANY = 4_000
-"""From so many rows on, adding up over the whole catalogue is faster than sorting them."""
 _LEARNT = {"start", "item", "share", "item_start", "item_shopper", "item_weight", "rarity"}
 
 
@@ -108,21 +109,23 @@ class UserKNN:
 
     def candidates(self, state: ShopperState, count: int | None = None) -> Candidates:
         """Items of the neighbours and, unless `own` is 0, of the shopper."""
-        own = self._own(state)
-        if not len(own.item) or not self._learnt:
-            return Candidates.none()
-        learnt = self._learnt
-        shopper, alike = self._neighbours(own)
-        low, high = learnt["start"][shopper], learnt["start"][shopper + 1]
-        spans = [slice(*span) for span in zip(low.tolist(), high.tolist(), strict=True)]
-        weight = np.repeat((1 - self.own) * alike / max(float(alike.sum()), 1e-12), high - low)
-        item = np.concatenate([*(learnt["item"][span] for span in spans), own.item])
-        share = np.concatenate([learnt["share"][span] for span in spans]) if spans else np.empty(0)
-        vote = np.concatenate([share * weight, self.own * own.share])
-        if len(item) > _MANY:
-            return Candidates.best_of(np.bincount(item, vote), count)
-        proposed, place = numbered(item)
-        return Candidates.best(proposed, np.bincount(place, vote, minlength=len(proposed)), count)
+        return self.proposals(Shoppers([state]), count).one(0)
+
+    def proposals(self, shoppers: Shoppers, count: int | None = None) -> Proposals:
+        """The same for many shoppers."""
+        if not self._learnt:
+            return Proposals.none(len(shoppers))
+        learnt, seen = self._learnt, shoppers.seen
+        room = sums(max(len(learnt["rarity"]), len(learnt["start"])))
+        most = EVERYTHING if count is None else count
+        found = _proposed(
+            seen.start, seen.item, seen.time,
+            learnt["item_start"], learnt["item_shopper"], learnt["item_weight"], learnt["rarity"],
+            learnt["start"], learnt["item"], learnt["share"],
+            self.half_life_days * DAY, self.own, self.items_per_shopper, self.neighbours, most,
+            room.total, room.place, room.stamp, room.tick, room.touched,
+        )  # fmt: skip
+        return Proposals(*found)
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Tells what the shopper takes from what others do."""
@@ -150,15 +153,141 @@ class UserKNN:
         seen = state.history.interactions()
         return _shares(np.zeros(len(seen), np.int64), seen, self.half_life_days, self.items_per_shopper)
 
-    def _neighbours(self, own: _Shares) -> tuple[np.ndarray, np.ndarray]:
-        """The shoppers most alike [K], best first, and how much each is: a cosine, but for the asking one's length."""
-        learnt = self._learnt
-        low, high = learnt["item_start"][own.item], learnt["item_start"][own.item + 1]
-        rows, _ = rows_of_spans(low, high)
-        part = np.repeat(own.share * learnt["rarity"][own.item], high - low) * learnt["item_weight"][rows]
-        alike = np.bincount(learnt["item_shopper"][rows], part, minlength=len(learnt["start"]) - 1)
-        nearest = Candidates.best_of(alike, self.neighbours).item
-        return nearest, alike[nearest]
+
+@compiled
+def _proposed(
+    start: np.ndarray,
+    seen_item: np.ndarray,
+    time: np.ndarray,
+    item_start: np.ndarray,
+    item_shopper: np.ndarray,
+    item_weight: np.ndarray,
+    rarity: np.ndarray,
+    row_start: np.ndarray,
+    row_item: np.ndarray,
+    row_share: np.ndarray,
+    half_life: float,
+    own: float,
+    most_own: int,
+    neighbours: int,
+    most: int,
+    total: np.ndarray,
+    last: np.ndarray,
+    stamp: np.ndarray,
+    tick: np.ndarray,
+    touched: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each shopper the items of the nearest neighbours and their own; how alike a neighbour is, is a cosine but for
+    the asking one's length."""
+    begin = np.zeros(len(start), np.int64)
+    item, score = np.empty(0, np.int64), np.empty(0, np.float64)
+    near, alike = np.empty(neighbours, np.int64), np.empty(neighbours, np.float64)
+    end = 0
+    for shopper in range(len(start) - 1):
+        first, behind = start[shopper], start[shopper + 1]
+        mine, share = np.empty(behind - first, np.int64), np.empty(behind - first, np.float64)
+        count = _shares_into(
+            mine,
+            share,
+            seen_item[first:behind],
+            time[first:behind],
+            half_life,
+            most_own,
+            total,
+            last,
+            stamp,
+            tick,
+            touched,
+        )
+        tick[0] += 1
+        found = 0
+        for place in range(count):
+            weight = share[place] * rarity[mine[place]]
+            for row in range(item_start[mine[place]], item_start[mine[place] + 1]):
+                other = item_shopper[row]
+                if stamp[other] != tick[0]:
+                    stamp[other], total[other] = tick[0], 0.0
+                    touched[found] = other
+                    found += 1
+                total[other] += weight * item_weight[row]
+        found = _positive(touched, total, found)
+        nearest = best_into(near, alike, 0, neighbours, total, touched, found)
+        whole = max(alike[:nearest].sum(), 1e-12)
+        tick[0] += 1
+        found = 0
+        for place in range(nearest + 1):
+            if place < nearest:
+                weight = (1 - own) * alike[place] / whole
+                low, high = row_start[near[place]], row_start[near[place] + 1]
+            else:  # what is their own comes last
+                weight, low, high = own, 0, count
+            for row in range(low, high):
+                number = row_item[row] if place < nearest else mine[row]
+                if stamp[number] != tick[0]:
+                    stamp[number], total[number] = tick[0], 0.0
+                    touched[found] = number
+                    found += 1
+                total[number] += (row_share[row] if place < nearest else share[row]) * weight
+        found = _positive(touched, total, found)
+        if end + min(found, most) > len(item):
+            item, score = _wider(item, end + min(found, most)), _wider(score, end + min(found, most))
+        end = begin[shopper + 1] = best_into(item, score, end, most, total, touched, found)
+    return begin, item[:end].copy(), score[:end].astype(np.float32)
+
+
+@compiled
+def _shares_into(
+    mine: np.ndarray,
+    share: np.ndarray,
+    item: np.ndarray,
+    time: np.ndarray,
+    half_life: float,
+    most: int,
+    total: np.ndarray,
+    last: np.ndarray,
+    stamp: np.ndarray,
+    tick: np.ndarray,
+    touched: np.ndarray,
+) -> int:
+    """Write the `most` largest shares of the moments of one shopper, as `_shares` has them, to `mine` and `share`; how
+    many."""
+    tick[0] += 1
+    found, moment, whole, strength = 0, -1, 0.0, 0.0
+    for row in range(len(item)):
+        if moment < 0 or time[row] != time[row - 1]:
+            moment += 1
+            strength = 0.5 ** ((time[len(time) - 1] - time[row]) / half_life)
+            whole += strength
+        number = item[row]
+        if stamp[number] != tick[0]:
+            stamp[number], total[number], last[number] = tick[0], 0.0, -1
+            touched[found] = number
+            found += 1
+        if last[number] != moment:  # one moment counts once
+            total[number] += strength
+            last[number] = moment
+    count = best_into(mine, share, 0, most, total, touched, found)
+    for place in range(count):
+        share[place] /= whole
+    return count
+
+
+@compiled
+def _positive(touched: np.ndarray, total: np.ndarray, count: int) -> int:
+    """Keep of the first `count` indices those with a positive total; how many they are."""
+    kept = 0
+    for place in range(count):
+        if total[touched[place]] > 0:
+            touched[kept] = touched[place]
+            kept += 1
+    return kept
+
+
+@compiled
+def _wider(values: np.ndarray, size: int) -> np.ndarray:
+    found = np.empty(2 * size, values.dtype)
+    found[: len(values)] = values
+    return found
 
 
 def _last_seen(known: Histories, most: int) -> tuple[np.ndarray, int]:
