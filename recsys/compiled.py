@@ -9,14 +9,15 @@ notice that a function which another one calls has changed.
 """
 
 import hashlib
+import importlib
 import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 try:
-    import numba
+    numba: Any = importlib.import_module("numba")
 except ImportError:  # a machine that only trains
     numba = None
 
@@ -29,7 +30,8 @@ def compiled(loop: Loop) -> Loop:
     and calls only others under `compiled`."""
     if numba is None:
         return loop
-    told, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(_folder())
+    told = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(_folder())
     try:
         made: Loop = numba.njit(nogil=True, cache=True, error_model="numpy")(loop)
     except RuntimeError:  # nowhere to keep it

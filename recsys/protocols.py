@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from recsys.feature.spec import FeatureSpec
     from recsys.ranker.facts import Retrieved
     from recsys.retrieval.allowed import Allowed
+    from recsys.retrieval.mixing import Mixed
     from recsys.retrieval.repurchase import Repurchase
     from recsys.sampler.negatives import Negatives
     from recsys.sequence.batch import SequenceBatch
     from recsys.sequence.histories import Histories
+    from recsys.shoppers import Shoppers
     from recsys.similarity.module import SimilarityModule
     from recsys.slate import Candidates, Choice, Reason
     from recsys.split.cut import Cut
@@ -289,9 +291,8 @@ class Ranker(Protocol):
         """Learn the order from questions after what was counted."""
         ...
 
-    def chances(self, state: "ShopperState", item: np.ndarray, gathered: "Mapping[str, Candidates]") -> np.ndarray:
-        """Of each candidate `item` [N], ascending, the chance to be taken next [N] float32; `gathered` is what each
-        source proposes."""
+    def chances(self, shoppers: "Shoppers", mixed: "Mixed") -> np.ndarray:
+        """Of each candidate of B shoppers the chance to be taken next [R] float32."""
         ...
 
     def settings(self) -> Mapping[str, Any]:
@@ -312,10 +313,11 @@ class Policy(Protocol):
     name: str
     repurchase: "Repurchase | None"
 
-    def choose(
-        self, candidates: "Candidates", state: "ShopperState", *, count: int, rng: np.random.Generator
-    ) -> "Choice":
-        """Which candidates are shown, in order."""
+    def choices(
+        self, shoppers: "Shoppers", mixed: "Mixed", *, counts: Sequence[int], rng: Sequence[np.random.Generator]
+    ) -> "list[Choice]":
+        """Which of the candidates of each of B shoppers are shown, in order; at most so many of `counts` [B], chosen by
+        each one's own `rng` [B]."""
         ...
 
     def settings(self) -> Mapping[str, Any]:

@@ -21,9 +21,12 @@ from recsys.model.reading import Reader, Reads
 from recsys.protocols import Encoder, Index, Policy, Ranker
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.assortment import Assortment
-from recsys.retrieval.blend import ENCODER, FILL, Blend, Blended, filled, ranked
+from recsys.retrieval.blend import ENCODER, FILL, Blend, filled, ranked
+from recsys.retrieval.mixing import Blended, Mixed
+from recsys.retrieval.proposals import Proposals
 from recsys.sequence.coding import Coding
 from recsys.sequence.question import askable, question_batch, remembered
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates, Choice, Reason, Slate, SlateItem
 from recsys.state import Context, Knowledge, ShopperState
 
@@ -108,23 +111,24 @@ class Recommender:
 
     def retrieve(self, states: Sequence[ShopperState]) -> list[Candidates]:
         """The encoder's candidates of each state; scores are the softmax over those retrieved."""
-        query = np.concatenate([self.encode(states[at : at + _BATCH]) for at in range(0, len(states), _BATCH)])
-        return self.nearest(query, states)
+        return self.nearest(self._encoded(states), states)
 
     def nearest(self, query: np.ndarray, states: Sequence[ShopperState]) -> list[Candidates]:
         """The candidates of each query vector [B, D], as `retrieve` gives them; what is excluded, not on offer or not
         wanted takes no place."""
         if self.offer is None:
-            return self._nearest(query, states, None)
-        found: dict[int, Candidates] = {}
+            found = self._nearest(query, states, None)
+            return [found.one(place) for place in range(len(states))]
+        candidates: dict[int, Candidates] = {}
         asked: dict[Allowed, list[int]] = {}
         for place, state in enumerate(states):
             asked.setdefault(self.offer.allowed(state.wanted, place=state.context.store), []).append(place)
         for allowed, places in asked.items():
-            found |= zip(places, self._nearest(query[places], [states[p] for p in places], allowed), strict=True)
-        return [found[place] for place in range(len(states))]
+            found = self._nearest(query[places], [states[p] for p in places], allowed)
+            candidates |= {place: found.one(number) for number, place in enumerate(places)}
+        return [candidates[place] for place in range(len(states))]
 
-    def _nearest(self, query: np.ndarray, states: Sequence[ShopperState], allowed: Allowed | None) -> list[Candidates]:
+    def _nearest(self, query: np.ndarray, states: Sequence[ShopperState], allowed: Allowed | None) -> Proposals:
         hidden = [state.exclude for state in states]
         count = ENCODER_DEPTH + max(map(len, hidden), default=0)
         if self.offer is None or allowed is None:
@@ -141,7 +145,9 @@ class Recommender:
         chance = np.exp(scores - np.where(np.isfinite(best), best, 0.0))  # all may be excluded
         chance /= np.maximum(chance.sum(1, keepdims=True), np.finfo(np.float32).tiny)
         here = items > 0  # fewer may be allowed than are asked for
-        return [Candidates(item[h], score[h]) for item, score, h in zip(items, chance, here, strict=True)]
+        start = np.zeros(len(items) + 1, np.int64)
+        np.cumsum(here.sum(1), out=start[1:])
+        return Proposals(start, items[here], chance[here])
 
     def answer(
         self,
@@ -186,39 +192,62 @@ class Recommender:
         states' query vectors where they are known already."""
         if wrong := [count for count in counts if count < 1]:
             raise ConfigError(f"count is {wrong[0]}; ask for at least one item")
-        asks = [
-            with_encoder
-            and bool(self.blend.weights.get(state.knowledge, {}).get(ENCODER))
-            and askable(state, self.features)
-            for state in states
-        ]
-        asking = [state for state, ask in zip(states, asks, strict=True) if ask]
-        known = query[asks] if query is not None else None
-        found = iter((self.retrieve(asking) if known is None else self.nearest(known, asking)) if asking else ())
-        blended = [
-            self._ranked(state, next(found) if ask else None, count, by_ranker=with_ranker)
-            for state, ask, count in zip(states, asks, counts, strict=True)
-        ]
-        drawn = [rng] * len(states) if isinstance(rng, np.random.Generator) else rng
-        return [
-            (mixed, self.policy.choose(mixed.candidates, state, count=count, rng=own))
-            for mixed, state, count, own in zip(blended, states, counts, drawn, strict=True)
-        ]
+        together: dict[tuple[Knowledge, bool, Allowed | None], list[int]] = {}
+        for place, (state, knowledge) in enumerate(zip(states, Shoppers(states).knowledge, strict=True)):
+            asks = with_encoder and bool(self.blend.weights.get(knowledge, {}).get(ENCODER))
+            key = knowledge, asks and askable(state, self.features), self._allowed(state)
+            together.setdefault(key, []).append(place)
+        asking = sorted(place for (_, asks, _), places in together.items() for place in places if asks)
+        if asking and query is None:
+            query = np.zeros((len(states), self.encoder.vector_size), np.float32)
+            query[asking] = self._encoded([states[place] for place in asking])
+        found: dict[int, tuple[Blended, Choice]] = {}
+        for (knowledge, asks, allowed), places in together.items():
+            some = [states[place] for place in places]
+            encoder = self._nearest_of(query[places], some, allowed) if asks and query is not None else None
+            own = [rng if isinstance(rng, np.random.Generator) else rng[place] for place in places]
+            found |= zip(
+                places,
+                self._chosen(some, knowledge, encoder, allowed, [counts[place] for place in places], own, with_ranker),
+                strict=True,
+            )
+        return [found[place] for place in range(len(states))]
 
-    def _ranked(
-        self, state: ShopperState, encoder: Candidates | None, count: int, *, by_ranker: bool = True
-    ) -> Blended:
-        """All candidates: by the ranker where it learnt of such shoppers and the encoder spoke, else by the blend;
-        filled up with whatever is wanted, where that leaves too few for `count`."""
-        allowed = self._allowed(state)
-        gathered = self.blend.gather(state, encoder, allowed)
-        mixed = self.blend.mix(gathered, self.blend.weights.get(state.knowledge, {}))
-        if state.wanted is not None and allowed is not None:
-            mixed = filled(mixed, state, allowed, count)
-        ranker = self.ranker if by_ranker and encoder is not None and state.knowledge is Knowledge.KNOWN else None
-        if ranker is None or not ranker.ready:
-            return mixed
-        return ranked(ranker, state, gathered, mixed, known=self.catalogue.size)
+    def _encoded(self, states: Sequence[ShopperState]) -> np.ndarray:
+        return np.concatenate([self.encode(states[at : at + _BATCH]) for at in range(0, len(states), _BATCH)])
+
+    def _nearest_of(self, query: np.ndarray, states: Sequence[ShopperState], allowed: Allowed | None) -> Proposals:
+        """The encoder's candidates of shoppers to whom the same may be shown."""
+        if self.offer is not None and allowed is None:
+            allowed = self.offer.allowed(states[0].wanted, place=states[0].context.store)
+        return self._nearest(query, states, allowed)
+
+    def _chosen(
+        self,
+        states: Sequence[ShopperState],
+        knowledge: Knowledge,
+        encoder: Proposals | None,
+        allowed: Allowed | None,
+        counts: Sequence[int],
+        rng: Sequence[np.random.Generator],
+        with_ranker: bool,
+    ) -> list[tuple[Blended, Choice]]:
+        """All candidates of shoppers that are known as well and to whom the same may be shown, and what the policy
+        chose: by the ranker where it learnt of such shoppers and the encoder spoke, else by the blend; filled up with
+        whatever is wanted, where that leaves too few."""
+        shoppers = Shoppers(states)
+        gathered = self.blend.gather_all(shoppers, knowledge, encoder, allowed)
+        mixed = self.blend.mix_all(gathered, self.blend.weights.get(knowledge, {}))
+        if allowed is not None and any(state.wanted is not None for state in states):
+            parts = [
+                filled(mixed.one(number), state, allowed, count)
+                for number, (state, count) in enumerate(zip(states, counts, strict=True))
+            ]
+            mixed = Mixed.of(parts)
+        if with_ranker and encoder is not None and knowledge is Knowledge.KNOWN and self.ranker and self.ranker.ready:
+            mixed = ranked(self.ranker, shoppers, mixed, known=self.catalogue.size)
+        choices = self.policy.choices(shoppers, mixed, counts=counts, rng=rng)
+        return [(mixed.one(number), choice) for number, choice in enumerate(choices)]
 
     def _allowed(self, state: ShopperState) -> Allowed | None:
         """What may be shown to the shopper; None where that is everything there ever was."""

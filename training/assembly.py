@@ -9,14 +9,16 @@ from rich.console import Console
 
 from recsys.clock import DAY
 from recsys.feature.spec import FeatureSpec
-from recsys.metric.evaluation import Case, evaluate
+from recsys.metric.evaluation import Case, score
 from recsys.metric.ranking import list_ranks
 from recsys.protocols import Encoder, Index
 from recsys.recommender import Recommender
 from recsys.registry import construct, described
 from recsys.retrieval.blend import Blend, tune
+from recsys.retrieval.proposals import Proposals
 from recsys.retrieval.repurchase import Repurchase
 from recsys.sequence.question import askable, question_batch
+from recsys.shoppers import Shoppers
 from recsys.state import Knowledge
 from training.dataset import Dataset, Known
 from training.recipe import Recipe
@@ -85,21 +87,17 @@ def _tuned(
 ) -> tuple[dict[str, float], float]:
     """Weights fitted to `cases` of one state of knowledge, and the NDCG@10 that they reach."""
     blend, policy, rng = recommender.blend, recommender.policy, np.random.default_rng(0)
-    gathered = [
-        blend.gather(case.state, encoder)
-        for case, encoder in zip(cases, recommender.retrieve([case.state for case in cases]), strict=True)
-    ]
+    states = [case.state for case in cases]
+    shoppers, encoder = Shoppers(states), Proposals.of(recommender.retrieve(states))
+    gathered = blend.gather_all(shoppers, states[0].knowledge, encoder)
 
     def quality(weights: Mapping[str, float]) -> float:
-        def rank(cases: Sequence[Case]) -> list[np.ndarray]:
-            ranks = []
-            for case, candidates in zip(cases, gathered, strict=True):
-                mixed = blend.mix(candidates, weights).candidates
-                choice = policy.choose(mixed, case.state, count=10, rng=rng)
-                ranks.append(list_ranks(mixed.item[choice.place], case.target))
-            return ranks
+        mixed = blend.mix_all(gathered, weights)
+        choices = policy.choices(shoppers, mixed, counts=[10] * len(cases), rng=[rng] * len(cases))
+        ranks = [
+            list_ranks(mixed.item[first + choice.place], case.target)
+            for case, choice, first in zip(cases, choices, mixed.start.tolist(), strict=False)
+        ]
+        return score(cases, ranks, draws=0).ndcg10
 
-        return evaluate(cases, rank, draws=0).ndcg10
-
-    spoke = {name for candidates in gathered for name in candidates}
-    return tune(prior, quality, free=[name for name in prior if name in spoke])
+    return tune(prior, quality, free=[name for name in prior if name in gathered.proposals])

@@ -13,8 +13,10 @@ from recsys.metric.ranking import list_ranks
 from recsys.protocols import Ranker
 from recsys.ranker.facts import Retrieved
 from recsys.recommender import Recommender
-from recsys.retrieval.blend import ENCODER, Blended, ranked
+from recsys.retrieval.blend import ENCODER, ranked
+from recsys.retrieval.mixing import Gathered, Mixed
 from recsys.sequence.question import askable
+from recsys.shoppers import Shoppers
 from recsys.state import Knowledge
 from training.dataset import Dataset
 
@@ -52,10 +54,10 @@ def with_ranker(recommender: Recommender, dataset: Dataset, console: Console, *,
     if not ranker.ready or not all(one.ready for one in judged.values()):
         console.print("no ranker: none of the moments holds both what was taken and what was not; the blend orders")
         return replace(recommender, ranker=None)
-    blended = [recommender.blend.mix(question.gathered, weights) for question in questions]
+    shoppers = [Shoppers([question.state]) for question in questions]
+    blended = [recommender.blend.mix_all(Gathered.of_one(question.gathered), weights) for question in questions]
     learnt = [
-        ranked(judged[own], question.state, question.gathered, mixed)
-        for own, question, mixed in zip(fold.tolist(), questions, blended, strict=True)
+        ranked(judged[own], asking, mixed) for own, asking, mixed in zip(fold.tolist(), shoppers, blended, strict=True)
     ]
     by_blend, by_ranker = (_quality(recommender, cases, orders) for orders in (blended, learnt))
     kept = by_ranker > by_blend
@@ -75,15 +77,15 @@ def retrieved(recommender: Recommender, cases: Sequence[Case]) -> list[Retrieved
     ]
 
 
-def _quality(recommender: Recommender, cases: Sequence[Case], orders: Sequence[Blended]) -> float:
+def _quality(recommender: Recommender, cases: Sequence[Case], orders: Sequence[Mixed]) -> float:
     """NDCG@10 of the slates that the policy makes of the candidates' orders."""
     rng = np.random.default_rng(0)
 
     def rank(_: Sequence[Case]) -> list[np.ndarray]:
         ranks = []
         for case, order in zip(cases, orders, strict=True):
-            choice = recommender.policy.choose(order.candidates, case.state, count=10, rng=rng)
-            ranks.append(list_ranks(order.candidates.item[choice.place], case.target))
+            [choice] = recommender.policy.choices(Shoppers([case.state]), order, counts=[10], rng=[rng])
+            ranks.append(list_ranks(order.item[choice.place], case.target))
         return ranks
 
     return evaluate(cases, rank, draws=0).ndcg10

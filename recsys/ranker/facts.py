@@ -11,12 +11,15 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from recsys.clock import DAY, HOUR
+from recsys.compiled import compiled
 from recsys.event import EventType
-from recsys.ranker.taken import Taken
+from recsys.ranker.taken import taken
+from recsys.retrieval.best import sums
 from recsys.retrieval.category_affinity import category_shares
+from recsys.retrieval.mixing import Mixed
 from recsys.retrieval.repurchase import category_intervals
-from recsys.runs import distinct, firsts, places_in
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates
 from recsys.state import ShopperState
 
@@ -100,51 +103,92 @@ def width(sources: Sequence[str]) -> int:
 
 
 def facts_of(
-    state: ShopperState,
-    item: np.ndarray,
-    gathered: Mapping[str, Candidates],
-    *,
-    sources: Sequence[str],
-    crowd: CrowdFacts,
+    shoppers: Shoppers, mixed: Mixed, *, sources: Sequence[str], crowd: CrowdFacts
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Facts of the candidates `item` [N], ascending, [N, F] float32, and which the shopper never bought [N] bool.
-
-    `gathered` is what each of the `sources` proposes; a source may be silent.
-    """
-    bought = state.history.purchases()
-    at, category = state.context.at, crowd.category
-    own = Taken.of(bought.item, bought.time, asked=item, at=at, half_lives=ITEM_HALF_LIVES)
-    kind = Taken.of(category[bought.item], bought.time, asked=category[item], at=at, half_lives=CATEGORY_HALF_LIVES)
-    first = firsts(bought.time)
-    moment, size = bought.time[first], np.append(first[1:], len(bought)) - first
-    moments = float((0.5 ** ((at - moment) / (CATEGORY_HALF_LIVES[0] * DAY))).sum())
-    usual = crowd.crowd[category[item]]
-    affinity = np.log((kind.halved[0] + _PRIOR_MOMENTS * usual) / (moments + _PRIOR_MOMENTS) + 1e-4)
-    since = (at - int(moment[-1])) / DAY if len(moment) else 400.0
-    _, in_last = places_in(distinct(bought.item[first[-1] :] if len(moment) else bought.item), item)
-    shopper = [
-        np.log1p(len(moment)),
-        np.log(since + 0.02),
-        np.log1p(moments),
-        np.log1p(len(bought) / max(len(moment), 1)),
-        np.log1p(size[-1] if len(moment) else 0),
-        float(since < _SOON / DAY),
-    ]
-    columns = [*_said(item, gathered, sources), *own.columns(), *kind.columns(), in_last]
-    columns += [affinity, affinity + crowd.share[item], crowd.share[item]]
-    columns += [facts[item] for facts in (crowd.repeat, crowd.popularity, crowd.first_time, crowd.interval)]
-    told = np.empty((len(columns) + len(shopper), len(item)), np.float32)
-    for number, column in enumerate(columns):
-        told[number] = column
-    told[len(columns) :] = np.array(shopper)[:, None]
-    return told.T, own.count == 0
+    """Facts of the candidates of B shoppers [R, F] float32, and which of them the shopper never bought [R] bool; of
+    what is mixed the `sources` are read, which may be silent."""
+    bought, count = shoppers.bought, len(mixed.item)
+    facts = np.empty((count, width(sources)), np.float32)
+    facts[:, : len(sources)] = _SILENT
+    for column, name in enumerate(sources):
+        if name in mixed.names:
+            facts[:, column] = np.log(mixed.said[:, mixed.names.index(name)] + _LEAST)
+    room = sums(max(len(crowd.category), len(crowd.crowd)))
+    new = np.empty(count, bool)
+    _write(
+        facts[:, len(sources) :], new, mixed.start, mixed.item,
+        bought.start, bought.item, bought.time, shoppers.at,
+        crowd.category, crowd.crowd, crowd.repeat, crowd.popularity, crowd.first_time, crowd.interval, crowd.share,
+        ITEM_HALF_LIVES * DAY, CATEGORY_HALF_LIVES * DAY, room.place, room.stamp, room.tick,
+    )  # fmt: skip
+    return facts, new
 
 
-def _said(item: np.ndarray, gathered: Mapping[str, Candidates], sources: Sequence[str]) -> list[np.ndarray]:
-    """Log of every source's score of each candidate, [N] each."""
-    said = np.zeros((len(sources), len(item)))
-    for row, name in zip(said, sources, strict=True):
-        if name in gathered:
-            place, here = places_in(item, gathered[name].item)
-            row[place[here]] = gathered[name].score[here]
-    return list(np.log(said + 1e-5))
+_LEAST = np.float32(1e-5)
+_SILENT = np.log(_LEAST)
+
+
+@compiled
+def _write(
+    facts: np.ndarray,
+    new: np.ndarray,
+    start: np.ndarray,
+    item: np.ndarray,
+    bought_start: np.ndarray,
+    bought: np.ndarray,
+    time: np.ndarray,
+    at: np.ndarray,
+    category: np.ndarray,
+    crowd: np.ndarray,
+    repeat: np.ndarray,
+    popularity: np.ndarray,
+    first_time: np.ndarray,
+    interval: np.ndarray,
+    share: np.ndarray,
+    item_lives: np.ndarray,
+    category_lives: np.ndarray,
+    slot: np.ndarray,
+    stamp: np.ndarray,
+    tick: np.ndarray,
+) -> None:
+    """Everything but what the sources said, of each row a row of `facts`."""
+    of_item, of_category = 6 + len(item_lives), 6 + len(category_lives)
+    for shopper in range(len(at)):
+        first, end = start[shopper], start[shopper + 1]
+        low, high, now = bought_start[shopper], bought_start[shopper + 1], at[shopper]
+        key = bought[low:high]
+        taken(facts[first:end, :of_item], key, time[low:high], item[first:end], now, item_lives, slot, stamp, tick)
+        for row in range(first, end):
+            new[row] = facts[row, 4] == 0
+        column = of_item
+        halved = taken(
+            facts[first:end, column : column + of_category], category[key], time[low:high], category[item[first:end]],
+            now, category_lives, slot, stamp, tick,
+        )  # fmt: skip
+        column += of_category
+        moments, weight, size, last = 0, 0.0, 0, high
+        for row in range(low, high):
+            if row == low or time[row] != time[row - 1]:
+                moments, weight, last = moments + 1, weight + 0.5 ** ((now - time[row]) / category_lives[0]), row
+        size = high - last
+        tick[0] += 1
+        for row in range(last, high):
+            stamp[bought[row]] = tick[0]
+        since = (now - time[high - 1]) / DAY if moments else 400.0
+        for row in range(first, end):
+            kind = category[item[row]]
+            affinity = np.log((halved[row - first] + _PRIOR_MOMENTS * crowd[kind]) / (weight + _PRIOR_MOMENTS) + 1e-4)
+            facts[row, column] = stamp[item[row]] == tick[0]
+            facts[row, column + 1] = affinity
+            facts[row, column + 2] = affinity + share[item[row]]
+            facts[row, column + 3] = share[item[row]]
+            facts[row, column + 4] = repeat[item[row]]
+            facts[row, column + 5] = popularity[item[row]]
+            facts[row, column + 6] = first_time[item[row]]
+            facts[row, column + 7] = interval[item[row]]
+            facts[row, column + 8] = np.log1p(moments)
+            facts[row, column + 9] = np.log(since + 0.02)
+            facts[row, column + 10] = np.log1p(weight)
+            facts[row, column + 11] = np.log1p((high - low) / max(moments, 1))
+            facts[row, column + 12] = np.log1p(size)
+            facts[row, column + 13] = since < _SOON / DAY

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from recsys.intent.calibrate import LEAST_OUTCOMES, platt
 
+_AT_ONCE = 1_024
+"""Rows that go through the networks together: their hidden layers stay in the cache."""
 FAR = 5.0
 """No fact stands further from its mean, in deviations: nothing is known about what such facts mean."""
 
@@ -62,19 +64,29 @@ class Networks:
 
     def __call__(self, facts: np.ndarray) -> np.ndarray:
         """Scores [N] of `facts` [N, F]: the mean of what the networks say."""
+        score = np.empty(len(facts), np.float32)
+        for first in range(0, len(facts), _AT_ONCE):
+            score[first : first + _AT_ONCE] = self._scores(facts[first : first + _AT_ONCE])
+        return score
+
+    def _scores(self, facts: np.ndarray) -> np.ndarray:
         read = facts - self.mean
         read /= self.scale
         np.clip(read, -FAR, FAR, out=read)
-        networks = len(self.weight[0])
+        networks, width = len(self.weight[0]), self.weight[0].shape[2]
+        beside = self.weight[0].transpose(1, 0, 2).reshape(read.shape[1], -1)  # all networks in one product
+        hidden = read @ beside
+        hidden += self.bias[0].reshape(-1)
+        np.maximum(hidden, 0, out=hidden)
         score = np.zeros(len(facts), np.float32)
         for network in range(networks):
-            hidden = read
-            for number, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True)):
-                if number:
-                    np.maximum(hidden, 0, out=hidden)
-                hidden = hidden @ weight[network]
-                hidden += bias[network]
-            score += hidden[:, 0]
+            own = hidden[:, network * width : (network + 1) * width]
+            for weight, bias in zip(self.weight[1:], self.bias[1:], strict=True):
+                own = own @ weight[network]
+                own += bias[network]
+                if weight is not self.weight[-1]:
+                    np.maximum(own, 0, out=own)
+            score += own[:, 0]
         score /= networks
         return score
 

@@ -10,10 +10,9 @@ from recsys.ranker.examination import Examination, positions_seen
 from recsys.ranker.facts import CrowdFacts, Retrieved, facts_of, width
 from recsys.ranker.fitting import Lists, Networks, calibration, fitted
 from recsys.registry import registered
-from recsys.runs import distinct
+from recsys.retrieval.mixing import Gathered, Mixed
 from recsys.sequence.histories import Histories
-from recsys.slate import Candidates
-from recsys.state import ShopperState
+from recsys.shoppers import Shoppers
 
 _CROWD = "crowd_"
 _LAYERS = 3
@@ -110,12 +109,11 @@ class Listwise:
         weight[-1], bias[-1] = slope * weight[-1], (slope * bias[-1] + shift).astype(np.float32)
         self._network = Networks(network.mean, network.scale, tuple(weight), tuple(bias))
 
-    def chances(self, state: ShopperState, item: np.ndarray, gathered: Mapping[str, Candidates]) -> np.ndarray:
-        """Of each candidate `item` [N], ascending, the chance to be taken in the next moment [N] float32; `gathered` is
-        what each source proposes."""
+    def chances(self, shoppers: Shoppers, mixed: Mixed) -> np.ndarray:
+        """Of each candidate of B shoppers the chance to be taken in the next moment [R] float32."""
         if self._crowd is None or self._network is None:
             raise RuntimeError("the ranker was not fitted; call count and fit first")
-        facts, _ = facts_of(state, item, gathered, sources=self.sources, crowd=self._crowd)
+        facts, _ = facts_of(shoppers, mixed, sources=self.sources, crowd=self._crowd)
         chance: np.ndarray = 1 / (1 + np.exp(-np.clip(self._network(facts), -30, 30)))
         return chance.astype(np.float32)
 
@@ -168,13 +166,15 @@ class Listwise:
         facts, new = [np.empty((0, width(self.sources)), np.float32)], [np.empty(0, bool)]
         counts = [np.empty(0, np.float32)]
         for question in questions:
-            item = distinct(np.concatenate([np.empty(0, np.int64), *(c.item for c in question.gathered.values())]))
-            item = item[~np.isin(item, list(question.state.exclude))]
+            every = Mixed.by(Gathered.of_one(question.gathered), dict.fromkeys(question.gathered, 1.0), ()).one(0)
+            shown = every[~np.isin(every.candidates.item, list(question.state.exclude))]
+            item = shown.candidates.item
             was_taken = np.isin(item, question.target)
             kept = np.flatnonzero(was_taken | (rng.random(len(item)) < self.kept))
             if not was_taken.any() or was_taken[kept].all():
                 continue
-            told, never = facts_of(question.state, item, question.gathered, sources=self.sources, crowd=self._crowd)
+            mixed = Mixed.of([shown])
+            told, never = facts_of(Shoppers([question.state]), mixed, sources=self.sources, crowd=self._crowd)
             facts.append(told[kept])
             weight = self.examination.weight(positions_seen(question.state, item[kept]))
             counts.append(np.where(was_taken[kept], weight, 0).astype(np.float32))

@@ -1,15 +1,15 @@
 """No ranker: the blend's weights order what was retrieved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from recsys.errors import ConfigError
 from recsys.ranker.facts import Retrieved
 from recsys.registry import registered
+from recsys.retrieval.mixing import Mixed
 from recsys.sequence.histories import Histories
-from recsys.slate import Candidates
-from recsys.state import ShopperState
+from recsys.shoppers import Shoppers
 
 
 @registered
@@ -25,7 +25,7 @@ class NoRanker:
     def fit(self, questions: Sequence[Retrieved]) -> None:
         """Nothing to learn."""
 
-    def chances(self, state: ShopperState, item: np.ndarray, gathered: Mapping[str, Candidates]) -> np.ndarray:
+    def chances(self, shoppers: Shoppers, mixed: Mixed) -> np.ndarray:
         """Nobody asks one that is not ready."""
         raise ConfigError("ranker=none has no chances to tell; ask a ranker only while it is ready")
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from recsys.errors import ConfigError
 from recsys.protocols import CandidateSource, Ranker
 from recsys.retrieval.allowed import Allowed
-from recsys.runs import numbered
+from recsys.retrieval.mixing import Blended, Gathered, Mixed
+from recsys.retrieval.proposals import EVERYTHING, Proposals, proposed
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates
 from recsys.state import Knowledge, ShopperState
 
@@ -19,15 +22,6 @@ FILL = "offer"
 """The name under which what is merely on offer fills up an answer."""
 
 Weights = Mapping[Knowledge, Mapping[str, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Blended:
-    """Candidates of all sources together; `source` [N] numbers the one that contributed most to each, into `names`."""
-
-    candidates: Candidates
-    source: np.ndarray
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,75 +53,68 @@ class Blend:
     ) -> dict[str, Candidates]:
         """What every source with a weight proposes, out of what is `allowed` (everything if None); `encoder` is None
         where there is no encoder to ask."""
-        weights = self.weights.get(state.knowledge, {})
-        asked = {s.name: self._proposed(s, state, allowed) for s in self.sources if weights.get(s.name)}
-        if encoder is not None and weights.get(ENCODER):
-            asked[ENCODER] = encoder if allowed is None else encoder.kept(allowed.at, len(encoder))
-        return {name: found for name, found in asked.items() if len(found)}
+        asked = None if encoder is None else Proposals.of([encoder])
+        return self.gather_all(Shoppers([state]), state.knowledge, asked, allowed).one(0)
 
-    def _proposed(self, source: CandidateSource, state: ShopperState, allowed: Allowed | None) -> Candidates:
+    def gather_all(
+        self, shoppers: Shoppers, knowledge: Knowledge, encoder: Proposals | None, allowed: Allowed | None = None
+    ) -> Gathered:
+        """The same for shoppers that are all known as well."""
+        weights = self.weights.get(knowledge, {})
+        asked = {s.name: self._proposed(s, shoppers, allowed) for s in self.sources if weights.get(s.name)}
+        if encoder is not None and weights.get(ENCODER):
+            asked[ENCODER] = encoder if allowed is None else encoder.kept(allowed, EVERYTHING)
+        return Gathered(len(shoppers), {name: found for name, found in asked.items() if len(found.item)})
+
+    def _proposed(self, source: CandidateSource, shoppers: Shoppers, allowed: Allowed | None) -> Proposals:
         """The source's best allowed candidates: where little is allowed, out of everything it can say."""
         if allowed is None:
-            return source.candidates(state, self.depth)
+            return proposed(source, shoppers, self.depth)
         many = 2 * allowed.count > len(allowed.mask)
-        return source.candidates(state, 2 * self.depth if many else None).kept(allowed.at, self.depth)
+        return proposed(source, shoppers, 2 * self.depth if many else None).kept(allowed, self.depth)
 
     def mix(self, gathered: Mapping[str, Candidates], weights: Mapping[str, float]) -> Blended:
         """The weighted sum of the sources' scores for every item that any of them proposes."""
-        names = tuple(gathered)
-        if not names:
-            return Blended(Candidates.none(), np.empty(0, np.int64), names)
-        item, place = numbered(np.concatenate([gathered[name].item for name in names]))
-        parts = np.zeros((len(names), len(item)), np.float32)
-        knows_time = {source.name for source in self.sources if source.timed}
-        begin = 0
-        for row, name in enumerate(names):
-            end = begin + len(gathered[name])
-            parts[row, place[begin:end]] = gathered[name].score * weights[name]
-            begin = end
-        timed = parts[[name in knows_time for name in names]].sum(0)
-        return Blended(Candidates(item, parts.sum(0), timed), parts.argmax(0), names)
+        return self.mix_all(Gathered.of_one(gathered), weights).one(0)
+
+    def mix_all(self, gathered: Gathered, weights: Mapping[str, float]) -> Mixed:
+        """The same for many shoppers."""
+        return Mixed.by(gathered, weights, [source.name for source in self.sources if source.timed])
 
     def __call__(self, state: ShopperState, encoder: Candidates | None) -> Blended:
         """All candidates for this shopper at this instant."""
         return self.mix(self.gather(state, encoder), self.weights.get(state.knowledge, {}))
 
 
-def ranked(
-    ranker: Ranker, state: ShopperState, gathered: Mapping[str, Candidates], mixed: Blended, *, known: int | None = None
-) -> Blended:
+def ranked(ranker: Ranker, shoppers: Shoppers, mixed: Mixed, *, known: int | None = None) -> Mixed:
     """The best `ranker.depth` of the mixed candidates with the ranker's chances, which reckon with time, for scores.
 
     Of items from index `known` on, if one is given, it knows no facts; each has the chance of the known ones that the
     blend finds about as fitting.
     """
-    mixed = _best(mixed, state, ranker.depth)
-    item = mixed.candidates.item
-    count = len(item) if known is None else int(np.searchsorted(item, known))
-    if not count:
-        return mixed
-    chance = np.empty(len(item), np.float32)
-    chance[:count] = ranker.chances(state, item[:count], gathered)
-    if count < len(item):
-        fits = mixed.candidates.score[:count]
-        order = np.argsort(fits, kind="stable")
-        chance[count:] = np.interp(mixed.candidates.score[count:], fits[order], chance[:count][order])
-    return replace(mixed, candidates=Candidates(item, chance, chance))
-
-
-def _best(mixed: Blended, state: ShopperState, count: int) -> Blended:
-    """The `count` candidates of the highest scores among those that may be shown, in the order they stand in."""
-    candidates = mixed.candidates
-    if hidden := state.exclude | state.basket:
-        place = (~np.isin(candidates.item, list(hidden))).nonzero()[0]
+    best = mixed.best(shoppers.hidden, ranker.depth)
+    if known is None or int(best.item.max(initial=0)) < known:
+        chance = ranker.chances(shoppers, best)
     else:
-        place = np.arange(len(candidates))
-    if len(place) > count:
-        score = candidates.score[place]
-        place = place[(score >= np.partition(score, len(score) - count)[len(score) - count]).nonzero()[0]]
-    timed = None if candidates.timed is None else candidates.timed[place]
-    kept = Candidates(candidates.item[place], candidates.score[place], timed)
-    return Blended(kept, mixed.source[place], mixed.names)
+        chance = _with_unknown(ranker, shoppers, best, known)
+    return replace(best, score=chance, timed=chance)
+
+
+def _with_unknown(ranker: Ranker, shoppers: Shoppers, mixed: Mixed, known: int) -> np.ndarray:
+    """The chance of each candidate where some came after the ranker learnt."""
+    of_known = mixed.item < known
+    start = np.concatenate([[0], np.cumsum(of_known)])[mixed.start]
+    columns = {name: getattr(mixed, name)[of_known] for name in ("item", "score", "timed", "source", "said")}
+    chance = mixed.score.copy()  # of who has no known candidate the blend's scores stay
+    chance[of_known] = ranker.chances(shoppers, Mixed(start=start, **columns, names=mixed.names))
+    for first, end in pairwise(mixed.start.tolist()):
+        here = of_known[first:end]
+        if here.any() and not here.all():
+            fits, learnt = mixed.score[first:end][here], chance[first:end][here]
+            order = np.argsort(fits, kind="stable")
+            later = mixed.score[first:end][~here]
+            chance[first:end][~here] = np.interp(later, fits[order], learnt[order])
+    return chance
 
 
 def filled(mixed: Blended, state: ShopperState, allowed: Allowed, count: int) -> Blended:
@@ -147,7 +134,8 @@ def filled(mixed: Blended, state: ShopperState, allowed: Allowed, count: int) ->
     order = np.argsort(item)
     source = np.concatenate([mixed.source, np.full(len(others), len(mixed.names))])
     candidates = Candidates(item[order], score[order].astype(np.float32), timed[order].astype(np.float32))
-    return Blended(candidates, source[order].astype(np.int64), (*mixed.names, FILL))
+    said = np.concatenate([mixed.said, np.zeros((len(others), mixed.said.shape[1]), np.float32)])
+    return Blended(candidates, source[order].astype(np.int64), (*mixed.names, FILL), said[order])
 
 
 def tune(

@@ -104,7 +104,7 @@ class Habit:
         return dict(self._learnt)
 
     def _facts(self, shoppers: Shoppers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The shoppers' own items, where each one's begin [B + 1] and all of them [N], and their facts [N, F] float32."""
+        """Where each shopper's own items begin [B + 1], those items [N] and their facts [N, F] float32."""
         bought, learnt, own = shoppers.bought, self._learnt, len(HALF_LIVES_DAYS) + 1
         room = sums(len(learnt["repeat"]))
         start, item, counted = _counted(

@@ -17,11 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.clock import DAY
+from recsys.compiled import compiled
 from recsys.event import EventType
 from recsys.feature.repeat import since_bought
 from recsys.registry import registered
+from recsys.retrieval.best import sums
 from recsys.retrieval.buy_again import BuyAgain
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates
 from recsys.state import SESSION_GAP, Context, ShopperState
 
@@ -86,6 +89,19 @@ class Repurchase:
         factor[again] = np.minimum(1, elapsed / (SESSION_GAP + DAY * usual_days**2 / RECOVERY_DAYS))
         return factor
 
+    def weighed(
+        self, shoppers: Shoppers, start: np.ndarray, item: np.ndarray, score: np.ndarray, timed: np.ndarray
+    ) -> np.ndarray:
+        """Scores of the candidates `item` [R] of B shoppers, which begin at `start` [B + 1], by whether they are wanted
+        again: the part that is not `timed` [R] times `chances`, all of it times `recovered`; [R] float32."""
+        bought = shoppers.bought
+        room = sums(int(max(item.max(initial=0), bought.item.max(initial=0))) + 1)
+        return _weighed(
+            start, item, score, timed, bought.start, bought.item, bought.time, shoppers.at,
+            self.interval_days, self.category, self.multiplier, INTERVAL_DAYS, ELAPSED_DAYS,
+            SESSION_GAP, DAY, RECOVERY_DAYS, room.place, room.stamp, room.tick,
+        )  # fmt: skip
+
     def usual_days(self, item: int) -> float:
         """Usual interval of an item's category in days."""
         return float(self.interval_days[self.category[item]])
@@ -93,6 +109,48 @@ class Repurchase:
     def arrays(self) -> dict[str, np.ndarray]:
         """What the bundle stores; the constructor takes it back."""
         return {"category": self.category, "interval_days": self.interval_days, "multiplier": self.multiplier}
+
+
+@compiled
+def _weighed(
+    start: np.ndarray,
+    item: np.ndarray,
+    score: np.ndarray,
+    timed: np.ndarray,
+    bought_start: np.ndarray,
+    bought: np.ndarray,
+    time: np.ndarray,
+    at: np.ndarray,
+    interval_days: np.ndarray,
+    category: np.ndarray,
+    multiplier: np.ndarray,
+    intervals: np.ndarray,
+    elapses: np.ndarray,
+    gap: int,
+    day: int,
+    recovery: float,
+    last: np.ndarray,
+    stamp: np.ndarray,
+    tick: np.ndarray,
+) -> np.ndarray:
+    found = np.empty(len(item), np.float32)
+    for shopper in range(len(at)):
+        tick[0] += 1
+        for row in range(bought_start[shopper], bought_start[shopper + 1]):
+            stamp[bought[row]], last[bought[row]] = tick[0], time[row]
+        for row in range(start[shopper], start[shopper + 1]):
+            found[row] = timed[row] + (score[row] - timed[row])
+            if stamp[item[row]] == tick[0]:
+                elapsed = at[shopper] - last[item[row]]
+                usual = interval_days[category[item[row]]]
+                wait, past = 0, 0
+                while wait < len(intervals) and intervals[wait] < usual:
+                    wait += 1
+                while past < len(elapses) and elapses[past] < elapsed / day:
+                    past += 1
+                due = timed[row] + (score[row] - timed[row]) * multiplier[wait, past]
+                found[row] = due * min(1.0, elapsed / (gap + day * usual**2 / recovery))
+    return found
 
 
 def category_intervals(bought: Histories, category: np.ndarray, *, until: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Small catalogues, events and histories written by hand; instants are whole seconds unless said otherwise."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,9 @@ from recsys.catalogue import Catalogue
 from recsys.clock import SECOND
 from recsys.event import EVENT_SCHEMA, ITEM_SCHEMA, Event, EventType
 from recsys.feature.spec import FeatureSpec
+from recsys.retrieval.mixing import Mixed
 from recsys.sequence.histories import Histories
+from recsys.slate import Candidates
 from recsys.state import Context, History, ShopperState
 
 Row = tuple[int, int] | tuple[int, int, EventType]
@@ -80,3 +82,21 @@ def event_table(rows: Sequence[dict[str, object]]) -> pa.Table:
 def event(name: str, at: int, item: str | None, kind: EventType = EventType.VIEW) -> Event:
     """An event in memory, `at` in seconds."""
     return Event(event_id=name, type=kind, occurred_at=at * SECOND, item_id=item)
+
+
+def candidates_of_one(item: np.ndarray, gathered: Mapping[str, Candidates]) -> Mixed:
+    """Exactly these items, ascending [N], with what the sources said of each; their scores are nothing."""
+    said = np.zeros((len(item), len(gathered)), np.float32)
+    for column, found in enumerate(gathered.values()):
+        for number, score in zip(found.item.tolist(), found.score.tolist(), strict=True):
+            said[item == number, column] = score
+    nothing = np.zeros(len(item), np.float32)
+    return Mixed(
+        start=np.array([0, len(item)]),
+        item=item.astype(np.int64),
+        score=nothing,
+        timed=nothing,
+        source=np.zeros(len(item), np.int64),
+        said=said,
+        names=tuple(gathered),
+    )

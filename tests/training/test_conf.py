@@ -15,8 +15,8 @@ from recsys.errors import ConfigError
 from recsys.protocols import Encoder, Policy, Sampler
 from recsys.retrieval.index.gpu import OnGpu, gpus
 from recsys.sequence.question import question_batch
-from recsys.slate import Candidates
-from tests.recsys.by_hand import spec, state
+from recsys.shoppers import Shoppers
+from tests.recsys.by_hand import candidates_of_one, spec, state
 from training.protocols import Tracker
 
 ROOT = Path(conf.__file__).parent
@@ -116,8 +116,8 @@ def sampler_is_usable(factory: Any, _: Path) -> None:
 
 def policy_is_usable(factory: Any, _: Path) -> None:
     policy: Policy = factory(repurchase=None)
-    found = Candidates(np.array([2, 1]), np.array([0.2, 0.1], np.float32))
-    choice = policy.choose(found, state(at=1), count=1, rng=np.random.default_rng(0))
+    found = candidates_of_one(np.array([1, 2]), {})
+    [choice] = policy.choices(Shoppers([state(at=1)]), found, counts=[1], rng=[np.random.default_rng(0)])
     assert len(choice.place) == len(choice.score) == len(choice.propensity) == 1
 
 

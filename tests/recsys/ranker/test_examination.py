@@ -9,9 +9,10 @@ from recsys.ranker.examination import NOT_LOGGED, Examination, positions_seen
 from recsys.ranker.facts import Retrieved
 from recsys.ranker.listwise import Listwise
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates
 from recsys.state import Context, History, ShopperState
-from tests.recsys.by_hand import histories, state
+from tests.recsys.by_hand import candidates_of_one, histories, state
 
 LOOK = np.array([1.0, 0.6, 0.35, 0.2, 0.05])
 
@@ -85,7 +86,7 @@ def test_an_item_always_shown_first_is_not_taken_for_the_better_one(logged: bool
     bought = [(1, 0)] * 45 + [(1, 1)] * 3 + [(2, 0)] * 5 + [(2, 3)] * 9  # looks 1, .6, .35 and .2
     made.fit([seen_and_bought(item, position, 10 + n) for n, (item, position) in enumerate(bought * 2)])
     nobody = state(at=900, unit=DAY)
-    chance = made.chances(nobody, np.array([1, 2]), PROPOSED)
+    chance = made.chances(Shoppers([nobody]), candidates_of_one(np.array([1, 2]), PROPOSED))
     odds = chance / (1 - chance)
     assert least < odds[0] / odds.sum() < most
 

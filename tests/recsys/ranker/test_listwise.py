@@ -10,9 +10,10 @@ from recsys.errors import ConfigError
 from recsys.event import EventType
 from recsys.ranker.facts import CrowdFacts, Retrieved, facts_of, width
 from recsys.ranker.listwise import Listwise
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates
 from recsys.state import Context, ShopperState
-from tests.recsys.by_hand import histories, state
+from tests.recsys.by_hand import candidates_of_one, histories, state
 from tests.recsys.retrieval.test_repurchase import CATEGORY, DURABLE, EXTRA, STAPLE, shop
 
 CROWD = Candidates(np.array([EXTRA, STAPLE, DURABLE]), np.array([0.3, 0.2, 0.1], np.float32))
@@ -41,7 +42,7 @@ def ranker() -> Listwise:
 
 def test_a_staple_that_is_due_comes_before_what_is_bought_once_in_a_life() -> None:
     shopper = state((DURABLE, 0), *((STAPLE, 7 * week) for week in range(29)), at=203, unit=DAY)
-    chance = ranker().chances(shopper, np.array([STAPLE, DURABLE]), {"crowd": CROWD})
+    chance = ranker().chances(Shoppers([shopper]), candidates_of_one(np.array([STAPLE, DURABLE]), {"crowd": CROWD}))
     assert chance[0] > 0.8
     assert chance[1] < 0.2
 
@@ -49,7 +50,7 @@ def test_a_staple_that_is_due_comes_before_what_is_bought_once_in_a_life() -> No
 def test_the_chances_are_those_of_the_moments_it_learnt_from() -> None:
     asked = questions(400)[200:]
     item = np.array([STAPLE, DURABLE, EXTRA])
-    chance = np.stack([ranker().chances(q.state, item, q.gathered) for q in asked])
+    chance = np.stack([ranker().chances(Shoppers([q.state]), candidates_of_one(item, q.gathered)) for q in asked])
     taken = np.stack([np.isin(item, q.target) for q in asked])
     assert chance.mean() == pytest.approx(taken.mean(), abs=0.05)
 
@@ -59,7 +60,10 @@ def test_the_share_of_candidates_left_out_does_not_change_the_chances_much() -> 
     few.count(shop(), items=4, until=UNTIL, category=CATEGORY)
     few.fit(questions(200))
     shopper = state(*((STAPLE, 7 * week) for week in range(6)), at=42, unit=DAY)
-    ours, theirs = (r.chances(shopper, np.array([DURABLE, EXTRA]), {"crowd": CROWD}) for r in (few, ranker()))
+    ours, theirs = (
+        r.chances(Shoppers([shopper]), candidates_of_one(np.array([DURABLE, EXTRA]), {"crowd": CROWD}))
+        for r in (few, ranker())
+    )
     assert ours.mean() == pytest.approx(theirs.mean(), abs=0.1)
 
 
@@ -69,7 +73,8 @@ def test_what_it_learnt_can_be_handed_to_the_constructor() -> None:
     item = np.array([STAPLE, EXTRA])
     assert again.ready
     np.testing.assert_array_equal(
-        again.chances(shopper, item, {"crowd": CROWD}), ranker().chances(shopper, item, {"crowd": CROWD})
+        again.chances(Shoppers([shopper]), candidates_of_one(item, {"crowd": CROWD})),
+        ranker().chances(Shoppers([shopper]), candidates_of_one(item, {"crowd": CROWD})),
     )
 
 
@@ -87,7 +92,7 @@ def test_it_is_ready_only_when_it_was_fitted_to_something() -> None:
     made.fit([])
     assert not made.ready
     with pytest.raises(RuntimeError, match="call count and fit first"):
-        made.chances(state(at=1), np.array([1]), {})
+        made.chances(Shoppers([state(at=1)]), candidates_of_one(np.array([1]), {}))
     with pytest.raises(RuntimeError, match="call count first"):
         Listwise().fit([])
 
@@ -109,7 +114,12 @@ def test_an_array_that_is_not_its_own_is_refused() -> None:
 def test_facts_are_as_many_as_announced_and_finite_for_who_never_came_and_what_nobody_proposed() -> None:
     crowd = CrowdFacts.of(shop(), items=4, until=UNTIL, category=CATEGORY)
     nobody = state((0, 1), (2, 1, EventType.VIEW), at=2, unit=DAY)
-    facts, new = facts_of(nobody, np.array([1, 2]), {"crowd": CROWD}, sources=("crowd", "silent"), crowd=crowd)
+    facts, new = facts_of(
+        Shoppers([nobody]),
+        candidates_of_one(np.array([1, 2]), {"crowd": CROWD}),
+        sources=("crowd", "silent"),
+        crowd=crowd,
+    )
     assert facts.shape == (2, width(("crowd", "silent")))
     assert np.isfinite(facts).all()
     assert new.tolist() == [True, True]
@@ -120,7 +130,9 @@ def test_facts_are_as_many_as_announced_and_finite_for_who_never_came_and_what_n
 def test_new_is_what_the_shopper_never_bought_a_view_is_no_purchase() -> None:
     crowd = CrowdFacts.of(shop(), items=4, until=UNTIL, category=CATEGORY)
     shopper = state((STAPLE, 1), (EXTRA, 1, EventType.VIEW), at=2, unit=DAY)
-    _, new = facts_of(shopper, np.array([STAPLE, DURABLE, EXTRA]), {}, sources=(), crowd=crowd)
+    _, new = facts_of(
+        Shoppers([shopper]), candidates_of_one(np.array([STAPLE, DURABLE, EXTRA]), {}), sources=(), crowd=crowd
+    )
     assert new.tolist() == [False, True, True]
 
 
