@@ -59,6 +59,35 @@ def settle(items: np.ndarray, scores: np.ndarray, size: int) -> None:
 
 
 @compiled
+def ascend(items: np.ndarray, first: int, end: int) -> None:
+    """Sort the places [first, end) by merging, in room of its own (NumPy's own sort takes seconds to compile)."""
+    spare = np.empty(end - first, np.int64)
+    for begin in range(first, end, 16):
+        for place in range(begin + 1, min(begin + 16, end)):
+            item, to = items[place], place
+            while to > begin and items[to - 1] > item:
+                items[to] = items[to - 1]
+                to -= 1
+            items[to] = item
+    size = 16
+    while size < end - first:
+        for low in range(first, end - size, 2 * size):
+            middle, high = low + size, min(low + 2 * size, end)
+            for place in range(low, middle):
+                spare[place - low] = items[place]
+            left, right, to = 0, middle, low
+            while left < size:
+                if right < high and items[right] < spare[left]:
+                    items[to] = items[right]
+                    right += 1
+                else:
+                    items[to] = spare[left]
+                    left += 1
+                to += 1
+        size *= 2
+
+
+@compiled
 def best_into(
     items: np.ndarray, scores: np.ndarray, begin: int, most: int, total: np.ndarray, touched: np.ndarray, count: int
 ) -> int:

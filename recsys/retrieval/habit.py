@@ -17,7 +17,7 @@ from recsys.event import EventType
 from recsys.feature.item import ItemFacts
 from recsys.ranker.fitting import calibration, listwise
 from recsys.registry import registered
-from recsys.retrieval.best import best_of_each, sums
+from recsys.retrieval.best import ascend, best_of_each, sums
 from recsys.retrieval.buy_again import counted_purchases
 from recsys.retrieval.proposals import EVERYTHING, Proposals
 from recsys.retrieval.repurchase import category_intervals
@@ -160,10 +160,11 @@ def _counted(
                 stamp[bought[row]] = tick[0]
                 item[end] = bought[row]
                 end += 1
-        item[first:end] = np.sort(item[first:end])
+        ascend(item, first, end)
         for place in range(first, end):
             slot[item[place]] = place
-            counted[place, :-1] = 1e-4
+            for number in range(len(half_lives)):
+                counted[place, number] = 1e-4
         for row in range(start[shopper], start[shopper + 1]):
             place = slot[bought[row]]
             for number in range(len(half_lives)):

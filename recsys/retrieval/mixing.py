@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recsys.compiled import compiled
-from recsys.retrieval.best import offer, sums
+from recsys.retrieval.best import ascend, offer, sums
 from recsys.retrieval.proposals import Proposals
 from recsys.shoppers import Lists
 from recsys.slate import Candidates
@@ -150,7 +150,7 @@ def _mixed(
                     stamp[item[row]] = tick[0]
                     items[end] = item[row]
                     end += 1
-        items[first:end] = np.sort(items[first:end])
+        ascend(items, first, end)
         for place in range(first, end):
             slot[items[place]] = place
         for source in range(sources):

@@ -212,7 +212,9 @@ def _proposed(
                 total[other] += weight * item_weight[row]
         found = _positive(touched, total, found)
         nearest = best_into(near, alike, 0, neighbours, total, touched, found)
-        whole = max(alike[:nearest].sum(), 1e-12)
+        whole = 1e-12
+        for place in range(nearest):
+            whole += alike[place]
         tick[0] += 1
         found = 0
         for place in range(nearest + 1):
@@ -286,7 +288,8 @@ def _positive(touched: np.ndarray, total: np.ndarray, count: int) -> int:
 @compiled
 def _wider(values: np.ndarray, size: int) -> np.ndarray:
     found = np.empty(2 * size, values.dtype)
-    found[: len(values)] = values
+    for place in range(len(values)):
+        found[place] = values[place]
     return found
 
 
