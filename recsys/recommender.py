@@ -305,22 +305,23 @@ class Recommender:
         return index
 
     def _items(self, state: ShopperState, blended: Blended, choice: Choice) -> tuple[SlateItem, ...]:
-        item, source = blended.candidates.item[choice.place], blended.source[choice.place]
+        item, source = blended.candidates.item[choice.place], blended.source[choice.place].tolist()
+        id_of = (self.offer or self.catalogue).id_of
         reasons: dict[int, Reason] = {}
-        for number in np.unique(source).tolist():
-            proposed = item[source == number]
-            reasons.update(zip(proposed.tolist(), self._reasons(state, blended.names[number], proposed), strict=True))
+        for number in set(source):
+            own = item[[place for place, other in enumerate(source) if other == number]]
+            reasons.update(zip(own.tolist(), self._reasons(state, blended.names[number], own), strict=True))
         return tuple(
             SlateItem(
                 index=index,
-                item_id=(self.offer or self.catalogue).id_of(index),
+                item_id=id_of(index),
                 score=score,
                 source=blended.names[number],
                 reason="you looked at this" if reasons[index].cause == index else self._told(reasons[index]),
                 propensity=propensity,
             )
             for index, number, score, propensity in zip(
-                item.tolist(), source.tolist(), choice.score.tolist(), choice.propensity.tolist(), strict=True
+                item.tolist(), source, choice.score.tolist(), choice.propensity.tolist(), strict=True
             )
         )
 

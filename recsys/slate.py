@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,9 +69,9 @@ class Reason:
     cause: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlateItem:
-    """One shown item; `propensity` is the probability with which the policy put it at this position."""
+class SlateItem(NamedTuple):
+    """One shown item, a tuple because twenty are made for every answer; `propensity` is the probability with which the
+    policy put it at this position."""
 
     index: int
     item_id: str

@@ -15,6 +15,7 @@ import numpy as np
 
 from recsys.clock import DAY
 from recsys.compiled import compiled
+from recsys.event import INTERACTIONS
 from recsys.feature.item import ItemFacts
 from recsys.registry import registered
 from recsys.retrieval.best import best_into, sums
@@ -23,8 +24,9 @@ from recsys.runs import distinct, firsts, fresh, numbered
 from recsys.sequence.histories import Histories
 from recsys.shoppers import Shoppers
 from recsys.slate import Candidates, Reason
-from recsys.state import History, ShopperState
+from recsys.state import History, ShopperState, is_one_of
 
+_IS_INTERACTION = is_one_of(INTERACTIONS)
 _LEARNT = {"start", "item", "share", "item_start", "item_shopper", "item_weight", "rarity"}
 
 
@@ -129,8 +131,12 @@ class UserKNN:
 
     def reasons(self, state: ShopperState, item: np.ndarray) -> list[Reason]:
         """Tells what the shopper takes from what others do."""
-        mine = np.isin(item, self._own(state).item)
-        return [Reason("you take it now and then" if own else "shoppers like you take it") for own in mine.tolist()]
+        seen = state.history
+        mine = set(seen.item[_IS_INTERACTION[seen.type]].tolist())
+        return [
+            Reason("you take it now and then" if number in mine else "shoppers like you take it")
+            for number in item.tolist()
+        ]
 
     def settings(self) -> dict[str, int | float]:
         return {
@@ -144,14 +150,6 @@ class UserKNN:
 
     def arrays(self) -> dict[str, np.ndarray]:
         return dict(self._learnt)
-
-    def _own(self, state: ShopperState) -> _Shares:
-        """The shopper's own shares."""
-        return state.once(self._shares_of)
-
-    def _shares_of(self, state: ShopperState) -> _Shares:
-        seen = state.history.interactions()
-        return _shares(np.zeros(len(seen), np.int64), seen, self.half_life_days, self.items_per_shopper)
 
 
 @compiled
