@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -69,9 +68,10 @@ class Reason:
     cause: int = 0
 
 
-class SlateItem(NamedTuple):
-    """One shown item, a tuple because twenty are made for every answer; `propensity` is the probability with which the
-    policy put it at this position."""
+@dataclass(slots=True, kw_only=True)
+class SlateItem:
+    """One shown item; `propensity` is the probability with which the policy put it at this position. Not frozen only
+    because twenty are made for every answer."""
 
     index: int
     item_id: str
