@@ -7,84 +7,99 @@ language models; Pope et al., "Efficiently scaling transformer inference", MLSys
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol, runtime_checkable
 
-import torch
+import numpy as np
 from torch import Tensor
 
-from recsys.sequence.batch import SequenceBatch
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """Tokens read before, of B sequences side by side; P is the most that one of them has, padding on the right.
-
-    Attributes:
-        kept: keys and values of every block, key and value in turn, [2 * blocks, B, H, P, E].
-        time: instants [B, P] int64.
-        position: numbers of the tokens' moments [B, P] int64.
-        valid: False at padding [B, P].
-    """
-
-    kept: Tensor
-    time: Tensor
-    position: Tensor
-    valid: Tensor
-
-    @classmethod
-    def of(cls, parts: "Sequence[Remembered]") -> "Before":
-        """Several shoppers side by side."""
-        if len(parts) == 1:
-            [one] = parts
-            return cls(one.kept[:, None], one.time[None], one.position[None], one.time[None] > _NEVER)
-        longest = max(len(part) for part in parts)
-        layers, heads, _, size = parts[0].kept.shape
-        kept = parts[0].kept.new_zeros(layers, len(parts), heads, longest, size)
-        time = torch.full((len(parts), longest), _NEVER)
-        position = torch.zeros(len(parts), longest, dtype=torch.int64)
-        for row, part in enumerate(parts):
-            count = len(part)
-            kept[:, row, :, :count] = part.kept
-            time[row, :count] = part.time
-            position[row, :count] = part.position
-        return cls(kept, time, position, time > _NEVER)
-
-    def mask(self, batch: SequenceBatch) -> Tensor:
-        """Who of the new tokens [B, L] may look at whom of those before and of the new ones, [B, 1, L, P + L] bool."""
-        earlier = (self.time[:, None, :] < batch.time[:, :, None]) & self.valid[:, None, :]
-        return torch.cat([earlier[:, None], batch.attention_mask()], dim=3)
+_PIECES = 8
+"""Into how many arrays what is kept of a shopper may be cut: a new token is put behind without copying all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What is kept of one shopper's P tokens: keys and values [2 * blocks, H, P, E], `time` and `position` [P]."""
+    """What is kept of one shopper's P tokens: the key and value of every block [P, 2 * blocks, dim] float32, in pieces;
+    and the instant and the number of the moment of each [P, 2] int64."""
 
-    kept: Tensor
-    time: Tensor
-    position: Tensor
+    kept: tuple[np.ndarray, ...]
+    when: np.ndarray
+
+    @classmethod
+    def nothing(cls, *, blocks: int, dim: int) -> "Remembered":
+        """What is kept of no tokens."""
+        return cls((np.empty((0, 2 * blocks, dim), np.float32),), np.empty((0, 2), np.int64))
 
     def __len__(self) -> int:
-        return len(self.time)
+        return len(self.when)
 
-    def followed_by(self, kept: Tensor, time: Tensor, position: Tensor) -> "Remembered":
-        """With what was read now behind it."""
-        return Remembered(
-            torch.cat([self.kept, kept], 2), torch.cat([self.time, time]), torch.cat([self.position, position])
+    def followed_by(self, kept: np.ndarray, when: np.ndarray) -> "Remembered":
+        """With what was read now behind it, copied."""
+        pieces = (*self.kept, kept.copy()) if len(self) else (kept.copy(),)
+        if len(pieces) > _PIECES:
+            pieces = (np.concatenate(pieces),)
+        return Remembered(pieces, np.concatenate([self.when, when]))
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the new tokens of B shoppers, N laid end to end, look back on: P tokens read before, likewise.
+
+    Attributes:
+        kept: what is kept of those read before [P, 2 * blocks, dim].
+        added: of the new ones [N, 2 * blocks, dim]; every block writes its own here.
+        start, begin: where each shopper's tokens read before and new ones begin, and the end of the last [B + 1].
+        time, position: instants and numbers of moments of those read before [P].
+        new_time, new_position: of the new ones [N].
+        is_query: which of these are questions [N] bool.
+    """
+
+    kept: np.ndarray
+    added: np.ndarray
+    start: np.ndarray
+    begin: np.ndarray
+    time: np.ndarray
+    position: np.ndarray
+    new_time: np.ndarray
+    new_position: np.ndarray
+    is_query: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        parts: Sequence[Remembered],
+        *,
+        begin: np.ndarray,
+        time: np.ndarray,
+        position: np.ndarray,
+        is_query: np.ndarray,
+    ) -> "Before":
+        """Of the B shoppers' `parts` and their new tokens: where they `begin` [B + 1], instants, numbers of their
+        moments and which are questions [N]."""
+        pieces = [piece for part in parts for piece in part.kept]
+        kept = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+        when = np.concatenate([part.when for part in parts])
+        return cls(
+            kept=kept,
+            added=np.empty((len(time), *kept.shape[1:]), np.float32),
+            start=np.array([0, *accumulate(map(len, parts))]),
+            begin=begin,
+            time=np.ascontiguousarray(when[:, 0]),
+            position=np.ascontiguousarray(when[:, 1]),
+            new_time=time,
+            new_position=position,
+            is_query=is_query,
         )
-
-
-_NEVER = torch.iinfo(torch.int64).min
-"""The instant of padding."""
 
 
 @runtime_checkable
 class Extends(Protocol):
     """A trunk that can go on from what it has read before."""
 
-    def extend(self, hidden: Tensor, batch: SequenceBatch, before: Before) -> tuple[Tensor, Tensor]:
-        """Hidden states of the new tokens [B, L, dim], and what there is to keep of them [2 * blocks, B, H, L, E]."""
+    def extend(self, hidden: Tensor, before: Before) -> Tensor:
+        """Hidden states of the new tokens [1, N, dim]; what there is to keep of them is left in `before.added`."""
         ...
 
-    def nothing(self) -> Tensor:
-        """What is kept of no tokens, [2 * blocks, H, 0, E]."""
+    def nothing(self) -> Remembered:
+        """What is kept of no tokens."""
         ...
