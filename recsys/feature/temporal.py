@@ -37,8 +37,9 @@ def _clock_changes(time_zone: str) -> tuple[np.ndarray, np.ndarray]:
     """Instants at which a zone's clock changes [K], with `_FIRST` and `_LAST` around them, and its distance from UTC
     before each [K].
 
-    To look an instant up takes a tenth of what a cast takes, which counts where a question reads two instants. Hours with a change are found first, then its microsecond by halving; no clock was ever changed and changed back
-    within an hour.
+    To look an instant up takes a tenth of what a cast takes, which counts where a question reads two of them. Hours
+    with a change are found first, then its microsecond by halving; no clock was ever changed and changed back within
+    an hour.
     """
     hours = np.arange(_FIRST, _LAST + 1, HOUR)
     offset = _local_time(hours, time_zone) - hours

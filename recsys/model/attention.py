@@ -27,17 +27,18 @@ class Pairs:
         self.before = before
         self.rows = slice(2 * block, 2 * block + 2)
 
-    def softmax(self, parts: Tensor, heads: int) -> Tensor:
-        """Softmax attention by queries, keys and values of the new tokens side by side, [1, N, 3 * D] -> [1, N, D]."""
+    def softmax(self, parts: Tensor, *, heads: int, asked: Asked | None) -> Tensor:
+        """Softmax attention by queries, keys and values of the new tokens side by side, [1, N, 3 * D] -> [1, N, D], or
+        of those asked, which are the questions, [1, Q, D]."""
         given, before = parts.numpy()[0], self.before
         dim = before.kept.shape[2]
         before.added[:, self.rows] = given[:, dim:].reshape(-1, 2, dim)
         mixed = np.empty((len(given), dim), np.float32)
         softmax_attention(
             given, 0, before.kept, before.added, self.rows.start, self.rows.start + 1, heads,
-            before.start, before.begin, before.time, before.new_time, before.is_query, mixed,
+            before.start, before.begin, before.time, before.new_time, before.is_query, asked is not None, mixed,
         )  # fmt: skip
-        return torch.from_numpy(mixed)[None]
+        return before.those_of(mixed, asked)
 
 
 def attend(
@@ -55,7 +56,7 @@ def attend(
     tokens are read on, one sequence [1, N, D] of all shoppers' new ones.
     """
     if pairs is not None:
-        return pairs.softmax(qkv(normed), heads)
+        return pairs.softmax(qkv(normed), heads=heads, asked=asked)
     dim = normed.shape[2]
     if asked is None:
         parts = qkv(normed).chunk(3, dim=-1)
@@ -99,7 +100,8 @@ class Trunk(nn.Module):
     def extend(self, hidden: Tensor, before: Before) -> Tensor:
         """See `Extends`."""
         for number, block in enumerate(self.blocks):
-            hidden = block(hidden, None, None, Pairs(before, number))
+            last = number == len(self.blocks) - 1
+            hidden = block(hidden, None, before.asked if last else None, Pairs(before, number))
         return hidden
 
     def nothing(self) -> Remembered:

@@ -11,7 +11,10 @@ from itertools import accumulate
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from recsys.model.asked import Asked
 
 _PIECES = 8
 """Into how many arrays what is kept of a shopper may be cut: a new token is put behind without copying all others."""
@@ -52,6 +55,7 @@ class Before:
         time, position: instants and numbers of moments of those read before [P].
         new_time, new_position: of the new ones [N].
         is_query: which of these are questions [N] bool.
+        asked: the same as what a trunk's last block is asked; None where it is all of them.
     """
 
     kept: np.ndarray
@@ -63,6 +67,7 @@ class Before:
     new_time: np.ndarray
     new_position: np.ndarray
     is_query: np.ndarray
+    asked: Asked | None
 
     @classmethod
     def of(
@@ -89,7 +94,12 @@ class Before:
             new_time=time,
             new_position=position,
             is_query=is_query,
+            asked=None if len(parts) == len(time) else Asked.every(np.flatnonzero(is_query)),
         )
+
+    def those_of(self, mixed: np.ndarray, asked: Asked | None) -> Tensor:
+        """Of what the new tokens took [N, D] all, or that of those asked, [1, N or Q, D]."""
+        return torch.from_numpy(mixed if asked is None else mixed[self.is_query])[None]
 
 
 @runtime_checkable
@@ -97,7 +107,8 @@ class Extends(Protocol):
     """A trunk that can go on from what it has read before."""
 
     def extend(self, hidden: Tensor, before: Before) -> Tensor:
-        """Hidden states of the new tokens [1, N, dim]; what there is to keep of them is left in `before.added`."""
+        """Hidden states of the questions among the new tokens [1, Q, dim], from those of all [1, N, dim]; what there is
+        to keep of these is left in `before.added`."""
         ...
 
     def nothing(self) -> Remembered:

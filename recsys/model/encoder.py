@@ -95,7 +95,7 @@ class SequenceEncoder(nn.Module):
         if not isinstance(self.trunk, Extends):
             raise ConfigError(f"{type(self).__name__} reads a history as a whole; it keeps nothing to go on from")
         hidden = self.trunk.extend(self.dropout(self.embedder(batch)), before)
-        return self.similarity.query(self.states_of(hidden, batch))
+        return self.similarity.query(self.norm(hidden[0]))
 
     def item_vectors(self, item: Tensor | None = None) -> Tensor:
         """Vectors of `item` [N] -> [N, D], or of the catalogue [V, D]."""

@@ -102,7 +102,9 @@ class TransductionUnit(nn.Module):
         mixed = pointwise_attention(query, key, value, self.bias(apart)).permute(1, 2, 0, 3).flatten(2)
         return self._joined(hidden, gate, mixed)
 
-    def extend(self, hidden: Tensor, borders: np.ndarray, before: Before, rows: slice) -> Tensor:
+    def extend(
+        self, hidden: Tensor, borders: np.ndarray, before: Before, *, rows: slice, asked: Asked | None
+    ) -> Tensor:
         """The same of new tokens [1, N, D] that look back on those before; `borders` are those of the buckets of time,
         and `rows` those of what is kept that are this unit's."""
         parts = nn.functional.silu(self.uqvk(self._normed(hidden)))
@@ -112,10 +114,13 @@ class TransductionUnit(nn.Module):
         by_time = np.zeros(1, np.float32) if self.time is None else self.time.detach().numpy()
         silu_attention(
             given, dim, before.kept, before.added, rows.start + 1, rows.start, self.heads, before.start, before.begin,
-            before.time, before.new_time, before.is_query, before.position, before.new_position,
+            before.time, before.new_time, before.is_query, asked is not None, before.position, before.new_position,
             self.moments.detach().numpy(), by_time, borders, mixed,
         )  # fmt: skip
-        return self._joined(hidden, parts[..., :dim], torch.from_numpy(mixed)[None])
+        gate = parts[..., :dim]
+        if asked is not None:
+            hidden, gate = asked.rows(hidden), asked.rows(gate)
+        return self._joined(hidden, gate, before.those_of(mixed, asked))
 
     def _normed(self, hidden: Tensor) -> Tensor:
         return nn.functional.layer_norm(hidden, hidden.shape[2:], eps=_EPSILON)
@@ -152,7 +157,8 @@ class TransductionTrunk(nn.Module):
         borders = self.apart.borders.numpy()
         for number, block in enumerate(self.blocks):
             assert isinstance(block, TransductionUnit)
-            hidden = block.extend(hidden, borders, before, slice(2 * number, 2 * number + 2))
+            rows, last = slice(2 * number, 2 * number + 2), number == len(self.blocks) - 1
+            hidden = block.extend(hidden, borders, before, rows=rows, asked=before.asked if last else None)
         return hidden
 
     def nothing(self) -> Remembered:

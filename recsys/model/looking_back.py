@@ -11,6 +11,7 @@ Arguments that the functions share (B shoppers, P tokens read before, N new ones
     start, begin: where each shopper's tokens read before and new ones begin, and the end of the last [B + 1] int64.
     time, new_time: their instants [P], [N] int64.
     is_query: which of the new ones are questions [N] bool.
+    only_queries: whether nothing is asked of the other new tokens; their rows of `out` are left as they are.
     out: what the new tokens take from those they look at [N, D] float32, written here.
 """
 
@@ -35,6 +36,7 @@ def softmax_attention(
     time: np.ndarray,
     new_time: np.ndarray,
     is_query: np.ndarray,
+    only_queries: bool,
     out: np.ndarray,
 ) -> None:
     """Values weighed by the softmax of query . key / sqrt(E)."""
@@ -44,6 +46,8 @@ def softmax_attention(
     for shopper in range(len(begin) - 1):
         first = start[shopper]
         for token in range(begin[shopper], begin[shopper + 1]):
+            if only_queries and not is_query[token]:
+                continue
             seen = seen_before(time, first, start[shopper + 1], new_time[token])
             for head in range(heads):
                 at = head * size
@@ -81,6 +85,7 @@ def silu_attention(
     time: np.ndarray,
     new_time: np.ndarray,
     is_query: np.ndarray,
+    only_queries: bool,
     position: np.ndarray,
     new_position: np.ndarray,
     by_moments: np.ndarray,
@@ -99,6 +104,8 @@ def silu_attention(
     for shopper in range(len(begin) - 1):
         first = start[shopper]
         for token in range(begin[shopper], begin[shopper + 1]):
+            if only_queries and not is_query[token]:
+                continue
             seen = seen_before(time, first, start[shopper + 1], new_time[token])
             for other in range(first, seen):
                 moments = min(max(new_position[token] - position[other], 0), len(by_moments) - 1)

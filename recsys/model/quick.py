@@ -56,13 +56,13 @@ class _Linear(_Quick):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         weights = _weights(linear)
-        self._weights = weights["weight"], weights.get("bias")
-        self._matrix = np.ascontiguousarray(weights["weight"].numpy().T)
+        self.weight, self.bias = weights["weight"], weights.get("bias")
+        self._matrix = np.ascontiguousarray(self.weight.numpy().T)
         self._bias = weights["bias"].numpy() if "bias" in weights else np.float32(0.0)
 
     def forward(self, rows: Tensor) -> Tensor:
         if rows.numel() * self._matrix.shape[1] > _FEW:
-            return nn.functional.linear(rows, *self._weights)
+            return nn.functional.linear(rows, self.weight, self.bias)
         found = rows.numpy() @ self._matrix
         found += self._bias
         return torch.from_numpy(found)
@@ -139,17 +139,18 @@ class _Embedder(_Quick):
         self._last_position = len(known["position"]) - 1 if "position" in known else 0
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        places = [batch.is_query.numpy()[0].astype(np.int64)]
+        places = [batch.is_query.numpy().ravel().astype(np.int64)]
         if "position" in self._own:
-            places.append(np.minimum(batch.position.numpy()[0], self._last_position) + self._own["position"])
+            position = np.minimum(batch.position.numpy().ravel(), self._last_position)
+            places.append(position + self._own["position"])
         if "type" in self._own:
-            places.append(batch.type.numpy()[0] + self._own["type"])
+            places.append(batch.type.numpy().ravel() + self._own["type"])
         for name, first in self._features.items():
-            place = batch.features[name].numpy()[0] + first
-            places += [place] if place.ndim == 1 else list(place.T)
+            places += list((batch.features[name].numpy().reshape(len(places[0]), -1) + first).T)
         found = self.tower(batch.item).numpy() * self._scale
+        rows = found.reshape(len(places[0]), -1)
         for place in places:
-            found[0] += self._table[place]
+            rows += self._table[place]
         return torch.from_numpy(found)
 
 

@@ -106,9 +106,10 @@ def _codes(
     is_query: np.ndarray,
     begins: np.ndarray,
 ) -> np.ndarray:
-    """Codes of the channel or device of each moment [M]; a question knows its own, several events have the largest."""
+    """Codes of the channel or device of each moment [M]; a question knows its own, several events have the largest.
+    Where no feature says that it reads them there are none to be read."""
     if name not in spec.columns:
-        return np.zeros(len(begins), np.int8)
+        return np.empty(0, np.int8)
     found = np.empty(len(is_query), np.int8)
     found[~is_query] = getattr(events, name)[row]
     found[is_query] = [names.code(getattr(context, name)) for context in contexts]
