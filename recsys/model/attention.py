@@ -31,13 +31,14 @@ class Pairs:
         """Softmax attention by queries, keys and values of the new tokens side by side, [1, N, 3 * D] -> [1, N, D], or
         of those asked, which are the questions, [1, Q, D]."""
         given, before = parts.numpy()[0], self.before
-        dim = before.kept.shape[2]
+        dim, key = before.added.shape[2], self.rows.start
         before.added[:, self.rows] = given[:, dim:].reshape(-1, 2, dim)
         mixed = np.empty((len(given), dim), np.float32)
-        softmax_attention(
-            given, 0, before.kept, before.added, self.rows.start, self.rows.start + 1, heads,
-            before.start, before.begin, before.time, before.new_time, before.is_query, asked is not None, mixed,
-        )  # fmt: skip
+        for known, begin, end in before.shoppers():
+            softmax_attention(
+                given, 0, known.shelf.kept, before.added, key, key + 1, heads, known.count, begin, end,
+                known.shelf.time, before.time, before.is_query, asked is not None, mixed,
+            )  # fmt: skip
         return before.those_of(mixed, asked)
 
 

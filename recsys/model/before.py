@@ -5,9 +5,9 @@ stay what they are, and a new event costs the reading of one token instead of th
 language models; Pope et al., "Efficiently scaling transformer inference", MLSys 2023).
 """
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,57 +16,82 @@ from torch import Tensor
 
 from recsys.model.asked import Asked
 
-_PIECES = 8
-"""Into how many arrays what is kept of a shopper may be cut: a new token is put behind without copying all others."""
+_ROOM = 8
+"""A new shelf has room for an eighth more than is put there."""
+
+
+class Shelf:
+    """Arrays with room for what is kept of one shopper's tokens: the key and value of every block [C, 2 * blocks, dim]
+    float32, the instant and the number of the moment of each [C] int64. The first `used` are taken."""
+
+    __slots__ = ("kept", "position", "time", "used")
+    _claiming = threading.Lock()
+
+    def __init__(self, room: int, shape: tuple[int, ...]) -> None:
+        self.kept = np.empty((room, *shape), np.float32)
+        self.time, self.position = np.empty(room, np.int64), np.empty(room, np.int64)
+        self.used = 0
+
+    def claim(self, begin: int, end: int) -> bool:
+        """Take the rows from `begin` to `end` for oneself, if there is room and nobody else has taken any of them."""
+        with Shelf._claiming:
+            if self.used != begin or end > len(self.time):
+                return False
+            self.used = end
+            return True
+
+    def write(self, begin: int, kept: np.ndarray, time: np.ndarray, position: np.ndarray) -> None:
+        """Write rows from `begin` on."""
+        rows = slice(begin, begin + len(time))
+        self.kept[rows], self.time[rows], self.position[rows] = kept, time, position
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What is kept of one shopper's P tokens: the key and value of every block [P, 2 * blocks, dim] float32, in pieces;
-    and the instant and the number of the moment of each [P, 2] int64."""
+    """What is kept of one shopper's P tokens: the first rows of a shelf, which never change. Behind them the shelf has
+    room for what comes next, so that a new token is put there without copying all others."""
 
-    kept: tuple[np.ndarray, ...]
-    when: np.ndarray
+    shelf: Shelf
+    count: int
 
     @classmethod
     def nothing(cls, *, blocks: int, dim: int) -> "Remembered":
         """What is kept of no tokens."""
-        return cls((np.empty((0, 2 * blocks, dim), np.float32),), np.empty((0, 2), np.int64))
+        return cls(Shelf(0, (2 * blocks, dim)), 0)
 
     def __len__(self) -> int:
-        return len(self.when)
+        return self.count
 
-    def followed_by(self, kept: np.ndarray, when: np.ndarray) -> "Remembered":
+    def followed_by(self, kept: np.ndarray, time: np.ndarray, position: np.ndarray) -> "Remembered":
         """With what was read now behind it, copied."""
-        pieces = (*self.kept, kept.copy()) if len(self) else (kept.copy(),)
-        if len(pieces) > _PIECES:
-            pieces = (np.concatenate(pieces),)
-        return Remembered(pieces, np.concatenate([self.when, when]))
+        shelf, count, total = self.shelf, self.count, self.count + len(time)
+        if not shelf.claim(count, total):
+            shelf = Shelf(total + total // _ROOM, kept.shape[1:])
+            shelf.claim(0, total)
+            shelf.write(0, self.shelf.kept[:count], self.shelf.time[:count], self.shelf.position[:count])
+        shelf.write(count, kept, time, position)
+        return Remembered(shelf, total)
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What the new tokens of B shoppers, N laid end to end, look back on: P tokens read before, likewise.
+    """What the new tokens of B shoppers, N laid end to end, look back on.
 
     Attributes:
-        kept: what is kept of those read before [P, 2 * blocks, dim].
-        added: of the new ones [N, 2 * blocks, dim]; every block writes its own here.
-        start, begin: where each shopper's tokens read before and new ones begin, and the end of the last [B + 1].
-        time, position: instants and numbers of moments of those read before [P].
-        new_time, new_position: of the new ones [N].
+        parts: what is kept of each shopper's tokens read before [B].
+        begin: where each shopper's new tokens begin, and the end of the last [B + 1].
+        time, position: instants and numbers of moments of the new tokens [N] int64.
         is_query: which of these are questions [N] bool.
-        asked: the same as what a trunk's last block is asked; None where it is all of them.
+        added: what is to be kept of them [N, 2 * blocks, dim] float32; every block writes its own here.
+        asked: the questions as what a trunk's last block is asked; None where these are all.
     """
 
-    kept: np.ndarray
-    added: np.ndarray
-    start: np.ndarray
-    begin: np.ndarray
+    parts: Sequence[Remembered]
+    begin: Sequence[int]
     time: np.ndarray
     position: np.ndarray
-    new_time: np.ndarray
-    new_position: np.ndarray
     is_query: np.ndarray
+    added: np.ndarray
     asked: Asked | None
 
     @classmethod
@@ -79,23 +104,20 @@ class Before:
         position: np.ndarray,
         is_query: np.ndarray,
     ) -> "Before":
-        """Of the B shoppers' `parts` and their new tokens: where they `begin` [B + 1], instants, numbers of their
-        moments and which are questions [N]."""
-        pieces = [piece for part in parts for piece in part.kept]
-        kept = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
-        when = np.concatenate([part.when for part in parts])
+        """See the attributes; every shopper has one question."""
         return cls(
-            kept=kept,
-            added=np.empty((len(time), *kept.shape[1:]), np.float32),
-            start=np.array([0, *accumulate(map(len, parts))]),
-            begin=begin,
-            time=np.ascontiguousarray(when[:, 0]),
-            position=np.ascontiguousarray(when[:, 1]),
-            new_time=time,
-            new_position=position,
+            parts=parts,
+            begin=begin.tolist(),
+            time=time,
+            position=position,
             is_query=is_query,
+            added=np.empty((len(time), *parts[0].shelf.kept.shape[1:]), np.float32),
             asked=None if len(parts) == len(time) else Asked.every(np.flatnonzero(is_query)),
         )
+
+    def shoppers(self) -> Iterator[tuple[Remembered, int, int]]:
+        """Of each shopper what is kept, and where the new tokens begin and end."""
+        return zip(self.parts, self.begin[:-1], self.begin[1:], strict=True)
 
     def those_of(self, mixed: np.ndarray, asked: Asked | None) -> Tensor:
         """Of what the new tokens took [N, D] all, or that of those asked, [1, N or Q, D]."""

@@ -112,11 +112,13 @@ class TransductionUnit(nn.Module):
         before.added[:, rows] = given[:, 2 * dim :].reshape(-1, 2, dim)
         mixed = np.empty((len(given), dim), np.float32)
         by_time = np.zeros(1, np.float32) if self.time is None else self.time.detach().numpy()
-        silu_attention(
-            given, dim, before.kept, before.added, rows.start + 1, rows.start, self.heads, before.start, before.begin,
-            before.time, before.new_time, before.is_query, asked is not None, before.position, before.new_position,
-            self.moments.detach().numpy(), by_time, borders, mixed,
-        )  # fmt: skip
+        by_moments = self.moments.detach().numpy()
+        for known, begin, end in before.shoppers():
+            silu_attention(
+                given, dim, known.shelf.kept, before.added, rows.start + 1, rows.start, self.heads, known.count, begin,
+                end, known.shelf.time, before.time, before.is_query, asked is not None, known.shelf.position,
+                before.position, by_moments, by_time, borders, mixed,
+            )  # fmt: skip
         gate = parts[..., :dim]
         if asked is not None:
             hidden, gate = asked.rows(hidden), asked.rows(gate)

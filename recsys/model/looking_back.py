@@ -1,15 +1,17 @@
-"""Attention of new tokens among themselves and to those read before, shopper by shopper, as compiled loops.
+"""Attention of a shopper's new tokens among themselves and to those read before, as compiled loops.
 
-Tokens of all shoppers lie end to end, without padding. A token looks at every event of its shopper at a strictly
-earlier instant and at itself; never at a question. Instants ascend: what it sees of those read before are the first.
+A token looks at every event at a strictly earlier instant and at itself; never at a question. Instants ascend: what it
+sees of those read before are the first.
 
-Arguments that the functions share (B shoppers, P tokens read before, N new ones, heads of E components, D = heads * E):
+Arguments that the functions share (P tokens read before; N new ones, of all shoppers, laid end to end; heads of E
+components, D = heads * E):
 
     query: [N, C] float32, of which the D columns from `place` on are queries.
-    kept, added: what is kept of the tokens read before [P, K, D] and of the new ones [N, K, D], float32; of the K
-        vectors of a token number `key` is its key and `value` its value.
-    start, begin: where each shopper's tokens read before and new ones begin, and the end of the last [B + 1] int64.
-    time, new_time: their instants [P], [N] int64.
+    kept, added: what is kept of the tokens read before [P or more, K, D] and of the new ones [N, K, D], float32; of the
+        K vectors of a token number `key` is its key and `value` its value.
+    known: P.
+    begin, end: the new tokens that are the shopper's.
+    time, new_time: their instants [P or more], [N] int64.
     is_query: which of the new ones are questions [N] bool.
     only_queries: whether nothing is asked of the other new tokens; their rows of `out` are left as they are.
     out: what the new tokens take from those they look at [N, D] float32, written here.
@@ -31,8 +33,9 @@ def softmax_attention(
     key: int,
     value: int,
     heads: int,
-    start: np.ndarray,
-    begin: np.ndarray,
+    known: int,
+    begin: int,
+    end: int,
     time: np.ndarray,
     new_time: np.ndarray,
     is_query: np.ndarray,
@@ -42,33 +45,31 @@ def softmax_attention(
     """Values weighed by the softmax of query . key / sqrt(E)."""
     size = out.shape[1] // heads
     scale = np.float32(1.0 / math.sqrt(size))
-    weight = np.empty(most_seen(start, begin), np.float32)
-    for shopper in range(len(begin) - 1):
-        first = start[shopper]
-        for token in range(begin[shopper], begin[shopper + 1]):
-            if only_queries and not is_query[token]:
-                continue
-            seen = seen_before(time, first, start[shopper + 1], new_time[token])
-            for head in range(heads):
-                at = head * size
-                asking = query[token, place + at : place + at + size]
-                count = scores(asking, kept, first, seen, key, at, weight)
-                for other in range(begin[shopper], token + 1):
-                    if is_seen(other, token, new_time, is_query):
-                        weight[count] = dot(asking, added[other, key, at : at + size])
-                        count += 1
-                most, total = weight[:count].max(), np.float32(0.0)
-                for number in range(count):
-                    weight[number] = math.exp(scale * (weight[number] - most))
-                    total += weight[number]
-                for number in range(count):
-                    weight[number] /= total
-                mix(out, weight, token, kept, first, seen, value, at, size)
-                count = seen - first
-                for other in range(begin[shopper], token + 1):
-                    if is_seen(other, token, new_time, is_query):
-                        add(out[token, at : at + size], weight[count], added[other, value, at : at + size])
-                        count += 1
+    weight = np.empty(known + end - begin, np.float32)
+    for token in range(begin, end):
+        if only_queries and not is_query[token]:
+            continue
+        seen = seen_before(time, known, new_time[token])
+        for head in range(heads):
+            at = head * size
+            asking = query[token, place + at : place + at + size]
+            count = scores(asking, kept, seen, key, at, weight)
+            for other in range(begin, token + 1):
+                if is_seen(other, token, new_time, is_query):
+                    weight[count] = dot(asking, added[other, key, at : at + size])
+                    count += 1
+            most, total = weight[:count].max(), np.float32(0.0)
+            for number in range(count):
+                weight[number] = math.exp(scale * (weight[number] - most))
+                total += weight[number]
+            for number in range(count):
+                weight[number] /= total
+            mix(out[token, at : at + size], weight, kept, seen, value, at)
+            count = seen
+            for other in range(begin, token + 1):
+                if is_seen(other, token, new_time, is_query):
+                    add(out[token, at : at + size], weight[count], added[other, value, at : at + size])
+                    count += 1
 
 
 @compiled
@@ -80,8 +81,9 @@ def silu_attention(
     key: int,
     value: int,
     heads: int,
-    start: np.ndarray,
-    begin: np.ndarray,
+    known: int,
+    begin: int,
+    end: int,
     time: np.ndarray,
     new_time: np.ndarray,
     is_query: np.ndarray,
@@ -100,48 +102,37 @@ def silu_attention(
     at each of the ascending `borders`.
     """
     size = out.shape[1] // heads
-    weight, bias = np.empty((2, most_seen(start, begin)), np.float32)
-    for shopper in range(len(begin) - 1):
-        first = start[shopper]
-        for token in range(begin[shopper], begin[shopper + 1]):
-            if only_queries and not is_query[token]:
-                continue
-            seen = seen_before(time, first, start[shopper + 1], new_time[token])
-            for other in range(first, seen):
-                moments = min(max(new_position[token] - position[other], 0), len(by_moments) - 1)
-                bias[other - first] = by_moments[moments] + by_time[bucket(new_time[token] - time[other], borders)]
-            for head in range(heads):
-                at = head * size
-                asking = query[token, place + at : place + at + size]
-                for number in range(scores(asking, kept, first, seen, key, at, weight)):
-                    weight[number] = silu(weight[number] + bias[number])
-                mix(out, weight, token, kept, first, seen, value, at, size)
-            for other in range(begin[shopper], token + 1):
-                if is_seen(other, token, new_time, is_query):
-                    moments = min(max(new_position[token] - new_position[other], 0), len(by_moments) - 1)
-                    apart = by_moments[moments] + by_time[bucket(new_time[token] - new_time[other], borders)]
-                    for head in range(heads):
-                        at = head * size
-                        asking = query[token, place + at : place + at + size]
-                        share = silu(dot(asking, added[other, key, at : at + size]) + apart)
-                        add(out[token, at : at + size], share, added[other, value, at : at + size])
+    weight, bias = np.empty((2, known), np.float32)
+    for token in range(begin, end):
+        if only_queries and not is_query[token]:
+            continue
+        seen = seen_before(time, known, new_time[token])
+        for other in range(seen):
+            moments = min(max(new_position[token] - position[other], 0), len(by_moments) - 1)
+            bias[other] = by_moments[moments] + by_time[bucket(new_time[token] - time[other], borders)]
+        for head in range(heads):
+            at = head * size
+            asking = query[token, place + at : place + at + size]
+            for number in range(scores(asking, kept, seen, key, at, weight)):
+                weight[number] = silu(weight[number] + bias[number])
+            mix(out[token, at : at + size], weight, kept, seen, value, at)
+        for other in range(begin, token + 1):
+            if is_seen(other, token, new_time, is_query):
+                moments = min(max(new_position[token] - new_position[other], 0), len(by_moments) - 1)
+                apart = by_moments[moments] + by_time[bucket(new_time[token] - new_time[other], borders)]
+                for head in range(heads):
+                    at = head * size
+                    asking = query[token, place + at : place + at + size]
+                    share = silu(dot(asking, added[other, key, at : at + size]) + apart)
+                    add(out[token, at : at + size], share, added[other, value, at : at + size])
 
 
 @compiled
-def most_seen(start: np.ndarray, begin: np.ndarray) -> int:
-    """The most tokens that one shopper has."""
-    most = 0
-    for shopper in range(len(begin) - 1):
-        most = max(most, start[shopper + 1] - start[shopper] + begin[shopper + 1] - begin[shopper])
-    return most
-
-
-@compiled
-def seen_before(time: np.ndarray, first: int, end: int, when: int) -> int:
-    """The end of the rows from `first` on that lie strictly before an instant."""
-    while first < end and time[end - 1] >= when:
-        end -= 1
-    return end
+def seen_before(time: np.ndarray, known: int, when: int) -> int:
+    """How many of the `known` ascending instants lie strictly before one."""
+    while known > 0 and time[known - 1] >= when:
+        known -= 1
+    return known
 
 
 @compiled
@@ -170,57 +161,38 @@ def silu(score: np.float32) -> np.float32:
 
 
 @compiled
-def scores(query: np.ndarray, kept: np.ndarray, first: int, end: int, key: int, at: int, score: np.ndarray) -> int:
-    """How many rows [first, end) there are; the inner products of their keys' components from `at` on with a query [E]
-    are written to `score`. Four at a time need not wait for each other."""
-    to, done = at + len(query), end - (end - first) % 4
-    for row in range(first, done, 4):
-        one, two, three, four = (
-            kept[row, key, at:to],
-            kept[row + 1, key, at:to],
-            kept[row + 2, key, at:to],
-            kept[row + 3, key, at:to],
-        )
+def scores(query: np.ndarray, kept: np.ndarray, count: int, key: int, at: int, score: np.ndarray) -> int:
+    """`count`; the inner products of the first so many keys, their components from `at` on, with a query [E] are
+    written to `score`. Four at a time need not wait for each other."""
+    to, done = at + len(query), count - count % 4
+    for row in range(0, done, 4):
+        one, two = kept[row, key, at:to], kept[row + 1, key, at:to]
+        three, four = kept[row + 2, key, at:to], kept[row + 3, key, at:to]
         a = b = c = d = np.float32(0.0)
         for place in range(len(query)):
             a += query[place] * one[place]
             b += query[place] * two[place]
             c += query[place] * three[place]
             d += query[place] * four[place]
-        score[row - first], score[row - first + 1], score[row - first + 2], score[row - first + 3] = a, b, c, d
-    for row in range(done, end):
-        score[row - first] = dot(query, kept[row, key, at:to])
-    return end - first
+        score[row], score[row + 1], score[row + 2], score[row + 3] = a, b, c, d
+    for row in range(done, count):
+        score[row] = dot(query, kept[row, key, at:to])
+    return count
 
 
 @compiled
-def mix(
-    out: np.ndarray,
-    weight: np.ndarray,
-    token: int,
-    kept: np.ndarray,
-    first: int,
-    end: int,
-    value: int,
-    at: int,
-    size: int,
-) -> None:
-    """Values of rows [first, end), their components from `at` on, times their weights; they become those of `out`."""
-    to, done = at + size, end - (end - first) % 4
-    taken = out[token, at:to]
+def mix(taken: np.ndarray, weight: np.ndarray, kept: np.ndarray, count: int, value: int, at: int) -> None:
+    """`taken` [E] becomes the sum of the first `count` values, their components from `at` on, times their weights."""
+    to, done = at + len(taken), count - count % 4
     taken[:] = np.float32(0.0)
-    for row in range(first, done, 4):
-        one, two, three, four = (
-            kept[row, value, at:to],
-            kept[row + 1, value, at:to],
-            kept[row + 2, value, at:to],
-            kept[row + 3, value, at:to],
-        )
-        a, b, c, d = weight[row - first], weight[row - first + 1], weight[row - first + 2], weight[row - first + 3]
-        for place in range(size):
+    for row in range(0, done, 4):
+        one, two = kept[row, value, at:to], kept[row + 1, value, at:to]
+        three, four = kept[row + 2, value, at:to], kept[row + 3, value, at:to]
+        a, b, c, d = weight[row], weight[row + 1], weight[row + 2], weight[row + 3]
+        for place in range(len(taken)):
             taken[place] += (a * one[place] + b * two[place]) + (c * three[place] + d * four[place])
-    for row in range(done, end):
-        add(taken, weight[row - first], kept[row, value, at:to])
+    for row in range(done, count):
+        add(taken, weight[row], kept[row, value, at:to])
 
 
 @compiled

@@ -18,7 +18,7 @@ from recsys.model.quick import quick
 from recsys.sequence.batch import SequenceBatch
 from recsys.sequence.question import latest_rows, most_shown, question_stream
 from recsys.sequence.stream import TokenStream
-from recsys.state import History, ShopperState
+from recsys.state import Context, History, ShopperState
 
 _AROUND = 9
 """Of how many tokens at two blocks of 64 an entry takes the memory before it holds any."""
@@ -91,6 +91,11 @@ class Reader:
     """
 
     def __init__(self, encoder: SequenceEncoder, features: FeatureSpec, *, most_tokens: int = 100_000) -> None:
+        if not self.can_read(encoder, features):
+            raise ConfigError(
+                f"{type(encoder).__name__} with features.query={features.query} reads a history as a whole; it keeps "
+                "nothing to go on from"
+            )
         self._encoder = quick(encoder)
         self._features = features
         self._most_tokens = most_tokens
@@ -99,11 +104,9 @@ class Reader:
         self._lock = threading.Lock()
         self._columns = ("item", "type", "time", *sorted(features.columns))
         self._room = most_shown(features)
-        trunk = encoder.trunk
-        if not isinstance(trunk, Extends):
-            raise ConfigError(f"{type(encoder).__name__} reads a history as a whole; it keeps nothing to go on from")
-        self._nothing = trunk.nothing()
+        self._nothing: Remembered = encoder.trunk.nothing()  # type: ignore[operator]
         self.read, self.reused = 0, 0
+        self.encode([ShopperState(History.empty(), Context(at=0))])  # loops are compiled before anybody waits for them
 
     @staticmethod
     def can_read(encoder: object, features: FeatureSpec) -> bool:
@@ -120,13 +123,12 @@ class Reader:
         before = Before.of(parts, begin=stream.start, time=stream.time, position=position, is_query=stream.is_query)
         with torch.inference_mode():
             query = self._encoder.extend(_end_to_end(stream, position), before)
-        when = np.stack([stream.time, position], 1)
         for number, (state, visit) in enumerate(zip(states, visits, strict=True)):
             begin, count = int(stream.start[number]), len(new[number])
             self.read, self.reused = self.read + count, self.reused + len(visit.tokens)
             if state.shopper is not None and count:
                 rows = slice(begin, begin + count)
-                tokens = visit.tokens.followed_by(before.added[rows], when[rows])
+                tokens = visit.tokens.followed_by(before.added[rows], stream.time[rows], position[rows])
                 said = self._said(visit.acts, len(visit.acts))
                 self._keep(state.shopper, _Entry(said, len(visit.acts), visit.shown, visit.row, tokens))
         return query.numpy()
@@ -199,8 +201,8 @@ def _position(stream: TokenStream, parts: Sequence[Remembered]) -> np.ndarray:
     begin = stream.start[:-1]
     next_one = []
     for part, first in zip(parts, stream.time[begin].tolist(), strict=True):
-        time, position = part.when[-1].tolist() if len(part) else (first, 0)
-        next_one.append(position + (time != first))
+        last = part.count - 1
+        next_one.append(part.shelf.position[last] + (part.shelf.time[last] != first) if part.count else 0)
     offset = np.array(next_one) - stream.moment[begin]
     return np.asarray(stream.moment + np.repeat(offset, np.diff(stream.start)))
 

@@ -1,6 +1,7 @@
 """Attention over what is remembered: by hand, and as the formulas have it, compiled or not."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,11 @@ class Case:
     time: np.ndarray
     new_time: np.ndarray
     is_query: np.ndarray
+
+    def shoppers(self) -> Iterator[tuple[np.ndarray, int, int, int, np.ndarray, int]]:
+        """Of each what is kept, with rows behind it that are nobody's business, how much that is, and so on."""
+        for first, last, begin, end in zip(self.start, self.start[1:], self.begin, self.begin[1:], strict=False):
+            yield self.kept[first:], int(last - first), int(begin), int(end), self.time[first:], int(first)
 
     def seen(self, token: int) -> list[tuple[np.ndarray, int, int]]:
         """What a new token looks at: key and value, and how far apart in rows of the shopper and in time."""
@@ -73,10 +79,11 @@ def heads(vector: np.ndarray) -> np.ndarray:
 @settings(max_examples=30)
 def test_softmax_attention_is_that_of_the_formula(loop: object, case: Case, only_queries: bool) -> None:
     out = np.full((len(case.query), DIM), 7, np.float32)
-    loop(  # type: ignore[operator]
-        case.query, 3, case.kept, case.added, 2, 1, HEADS, case.start, case.begin, case.time, case.new_time,
-        case.is_query, only_queries, out,
-    )  # fmt: skip
+    for kept, count, begin, end, time, _ in case.shoppers():
+        loop(  # type: ignore[operator]
+            case.query, 3, kept, case.added, 2, 1, HEADS, count, begin, end, time, case.new_time,
+            case.is_query, only_queries, out,
+        )  # fmt: skip
     for token in range(len(out)):
         if only_queries and not case.is_query[token]:
             assert (out[token] == 7).all()
@@ -99,10 +106,11 @@ def test_silu_attention_is_that_of_the_formula(loop: object, case: Case, only_qu
     behind = zip(np.diff(case.start), np.diff(case.begin), strict=True)
     new_position = np.concatenate([np.arange(count, count + new) for count, new in behind]).astype(np.int64)
     out = np.full((len(case.query), DIM), 7, np.float32)
-    loop(  # type: ignore[operator]
-        case.query, 3, case.kept, case.added, 0, 3, HEADS, case.start, case.begin, case.time, case.new_time,
-        case.is_query, only_queries, position, new_position, by_moments, by_time, BORDERS, out,
-    )  # fmt: skip
+    for kept, count, begin, end, time, first in case.shoppers():
+        loop(  # type: ignore[operator]
+            case.query, 3, kept, case.added, 0, 3, HEADS, count, begin, end, time, case.new_time, case.is_query,
+            only_queries, position[first:], new_position, by_moments, by_time, BORDERS, out,
+        )  # fmt: skip
     for token in range(len(out)):
         if only_queries and not case.is_query[token]:
             continue
@@ -120,10 +128,8 @@ def test_a_single_event_before_has_the_share_that_the_scores_give_it() -> None:
     kept, added = np.zeros((1, 2, 1), np.float32), np.zeros((1, 2, 1), np.float32)
     kept[0], added[0] = [[math.log(3)], [4.0]], [[0.0], [8.0]]
     out = np.empty((1, 1), np.float32)
-    one, all_of_it = np.ones(1, np.int64), np.array([0, 1])
-    softmax_attention(
-        np.ones((1, 1), np.float32), 0, kept, added, 0, 1, 1, all_of_it, all_of_it, one, 2 * one, one == 1, False, out
-    )
+    one = np.ones(1, np.int64)
+    softmax_attention(np.ones((1, 1), np.float32), 0, kept, added, 0, 1, 1, 1, 0, 1, one, 2 * one, one == 1, False, out)
     assert out[0, 0] == pytest.approx(0.75 * 4 + 0.25 * 8)
 
 

@@ -149,7 +149,7 @@ def test_an_encoder_that_keeps_nothing_is_not_read_on() -> None:
     gru = GRU4Rec(items=ITEMS, features=SPEC, dim=8).eval()
     assert not Reader.can_read(gru, SPEC)
     assert Reader.can_read(ENCODERS[0], SPEC)
-    with pytest.raises(ConfigError, match="GRU4Rec reads a history as a whole"):
+    with pytest.raises(ConfigError, match="GRU4Rec with features.query=token reads a history as a whole"):
         Reader(gru, SPEC)
 
 
@@ -195,13 +195,43 @@ def test_whatever_a_feature_reads_of_an_event_is_compared_before_anything_is_reu
     assert (reader.read, reader.reused) == (2, 0)
 
 
-def test_what_is_kept_is_copied_and_lies_in_few_pieces() -> None:
+def one_more(tokens: Remembered, number: int) -> Remembered:
+    """With a token behind it that consists of its number."""
+    at = np.array([number])
+    return tokens.followed_by(np.full((1, 2, 3), number, np.float32), at, at)
+
+
+def kept(tokens: Remembered) -> list[list[float]]:
+    shelf, rows = tokens.shelf, slice(tokens.count)
+    return [shelf.kept[rows, 1, 2].tolist(), shelf.time[rows].tolist(), shelf.position[rows].tolist()]
+
+
+def test_of_forty_tokens_in_a_row_all_are_kept_on_shelves_with_an_eighth_to_spare() -> None:
+    tokens, shelves = Remembered.nothing(blocks=1, dim=3), set()
+    for number in range(40):
+        tokens = one_more(tokens, number)
+        shelves.add(tokens.shelf)
+        assert len(tokens.shelf.time) <= len(tokens) * 9 / 8
+    assert kept(tokens) == [list(range(40))] * 3
+    begun = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 25, 29, 33, 38]
+    assert len(shelves) == len(begun), "8 have room for 9, 10 for 11, and 16 for 18"
+
+
+def test_who_goes_on_from_the_same_beginning_as_another_does_not_write_over_what_that_one_keeps() -> None:
+    """As two answers at once do, one of which knows of another event."""
+    beginning = Remembered.nothing(blocks=1, dim=3)
+    for number in range(10):
+        beginning = one_more(beginning, number)
+    assert len(beginning.shelf.time) == 11, "with room for one"
+    one, other = one_more(beginning, 50), one_more(beginning, 60)
+    assert one.shelf is beginning.shelf
+    assert other.shelf is not beginning.shelf
+    assert [kept(part)[0][-2:] for part in (beginning, one, other)] == [[8, 9], [9, 50], [9, 60]]
+
+
+def test_what_is_kept_is_copied() -> None:
     """A view would keep the memory of everybody who was encoded along with a shopper."""
-    tokens, read = Remembered.nothing(blocks=1, dim=2), np.arange(40, dtype=np.float32).reshape(10, 2, 2)
-    for row in range(10):
-        one = slice(row, row + 1)
-        tokens = tokens.followed_by(read[one], np.array([[row, row]]))
-        assert len(tokens.kept) <= 8
-        assert not any(np.shares_memory(piece, read) for piece in tokens.kept)
-    np.testing.assert_array_equal(np.concatenate(tokens.kept), read)
-    assert tokens.when[:, 0].tolist() == list(range(10))
+    read, at = np.ones((2, 2, 3), np.float32), np.zeros(2, np.int64)
+    tokens = Remembered.nothing(blocks=1, dim=3).followed_by(read, at, at)
+    assert not np.shares_memory(tokens.shelf.kept, read)
+    assert not np.shares_memory(tokens.shelf.time, at)
