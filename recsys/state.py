@@ -7,7 +7,7 @@ them is shared code, so offline and online cannot drift apart.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -74,9 +74,9 @@ class History:
     _told: "dict[object, History]" = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, nothing in _NOTHING.items():
+        for name in _NOTHING:
             if getattr(self, name) is _ABSENT:
-                object.__setattr__(self, name, np.broadcast_to(nothing, (len(self.item), *nothing.shape)))
+                object.__setattr__(self, name, _unknown(name, len(self.item)))
 
     @classmethod
     def empty(cls) -> "History":
@@ -154,6 +154,13 @@ _NOTHING: dict[str, np.ndarray] = {
     "query": np.zeros(QUERY_TOKENS, np.int16),
 }
 """What a column says where nothing is known."""
+
+
+@lru_cache(maxsize=4_096)
+def _unknown(name: str, count: int) -> np.ndarray:
+    """A column of so many events of which nothing is known; one for all histories, it cannot be written to."""
+    nothing = _NOTHING[name]
+    return np.broadcast_to(nothing, (count, *nothing.shape))
 
 
 HISTORY_COLUMNS = tuple(column.name for column in fields(History) if column.init)

@@ -1,9 +1,9 @@
 """The feature spec: what the encoder is told about each event, fixed at training and stored in the bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,11 +11,14 @@ from recsys.errors import BundleError, ConfigError
 from recsys.event import INTERACTIONS, EventType
 from recsys.feature.coding import Vocabulary
 from recsys.feature.statistics import Statistics
-from recsys.feature.token import TOKEN_FEATURES
+from recsys.feature.token import TOKEN_FEATURES, narrowest
 from recsys.registry import registered
 from recsys.state import History, is_one_of
 
 SPEC_VERSION = 2
+Told = TypeVar("Told")
+_NOT_STORED = {"statistics", "_told"}
+_IS_INTERACTION = is_one_of(INTERACTIONS)
 
 
 class QueryKind(StrEnum):
@@ -59,6 +62,7 @@ class FeatureSpec:
     known_types: tuple[EventType, ...] = ()
     type_alias: EventType = EventType.PURCHASE
     statistics: Statistics | None = field(default=None, repr=False, compare=False)
+    _told: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "query", QueryKind(self.query))
@@ -79,7 +83,26 @@ class FeatureSpec:
     @property
     def names(self) -> tuple[str, ...]:
         """The token features that are on and can be read from this log, in the order of the table of all."""
+        return self._once("names", self._names)
+
+    def _names(self) -> tuple[str, ...]:
         return tuple(name for name in self.token if not (self.order_only and TOKEN_FEATURES[name].timed))
+
+    def _once(self, name: object, work: Callable[[], Told]) -> Told:
+        """What `work` tells, worked out the first time that anyone asks for it by that name: every answer asks."""
+        if name not in self._told:
+            self._told[name] = work()
+        told: Told = self._told[name]
+        return told
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """What the encoder reads of events, beside item, type and time."""
+        return self._once("columns", lambda: frozenset(c for name in self.names for c in TOKEN_FEATURES[name].columns))
+
+    def kind(self, name: str) -> type[np.signedinteger]:
+        """The kind of number that holds the classes of a feature."""
+        return self._once(("kind", name), lambda: narrowest(TOKEN_FEATURES[name].classes(self)))
 
     @property
     def off(self) -> tuple[str, ...]:
@@ -106,13 +129,20 @@ class FeatureSpec:
     def shown(self, events: History) -> np.ndarray:
         """Which events [E] the encoder is shown: interactions with items it knows and, where it was trained on them and
         reads their words, searches; [E] bool."""
-        shown: np.ndarray = is_one_of(INTERACTIONS)[events.type] & (events.item > 0)
+        return self.is_shown(events.type, events.item, events.query)
+
+    def is_shown(self, type_code: np.ndarray, item: np.ndarray, query: np.ndarray) -> np.ndarray:
+        """The same by the columns of the events: types [E], items [E] and tokens of search texts [E, Q]."""
+        shown: np.ndarray = _IS_INTERACTION[type_code] & (item > 0)
         if "query" in self.names and EventType.SEARCH in self.known_types:
-            shown |= (events.type == EventType.SEARCH.code) & (events.query[:, 0] > 0)
+            shown |= (type_code == EventType.SEARCH.code) & (query[:, 0] > 0)
         return shown
 
     def type_codes(self) -> np.ndarray:
         """Lookup from an event's type code to the code the encoder is shown, [C] int64."""
+        return self._once("type_codes", self._type_codes)
+
+    def _type_codes(self) -> np.ndarray:
         table = np.full(max(t.code for t in EventType) + 1, self.type_alias.code, np.int64)
         table[0] = 0
         for known in self.known_types:
@@ -121,7 +151,7 @@ class FeatureSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the bundle; the statistics are arrays and go elsewhere (`Statistics.arrays`)."""
-        names = [name for name in self.__dataclass_fields__ if name != "statistics"]
+        names = [name for name in self.__dataclass_fields__ if name not in _NOT_STORED]
         stored = {name: getattr(self, name) for name in names}
         vocabularies = {"channels": list(self.channels.names), "devices": list(self.devices.names)}
         return {"version": SPEC_VERSION, **stored, **vocabularies}
@@ -131,7 +161,7 @@ class FeatureSpec:
         """Back from a bundle; an unknown version, key or feature raises BundleError."""
         fields = dict(stored)
         version = fields.pop("version", None)
-        unknown = fields.keys() - (set(cls.__dataclass_fields__) - {"statistics"})
+        unknown = fields.keys() - (set(cls.__dataclass_fields__) - _NOT_STORED)
         if version != SPEC_VERSION or unknown:
             raise BundleError(
                 f"the bundle's feature spec has version {version!r} and unknown keys {sorted(unknown)}; "

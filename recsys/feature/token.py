@@ -35,6 +35,8 @@ class TokenFeature:
         question: classes of every moment's context [M], shown with questions.
         timed: means nothing where a log has an order but no times.
         learnt: reads statistics (`FeatureSpec.statistics`).
+        columns: what it reads of events, or of a moment's context, beside item, type and time. A question is shown
+            nothing else of a history: whatever is missing here is unknown online.
     """
 
     classes: "Callable[[FeatureSpec], int]"
@@ -43,10 +45,13 @@ class TokenFeature:
     question: Values | None = None
     timed: bool = False
     learnt: bool = False
+    columns: tuple[str, ...] = ()
 
-    def values(self, view: View, *, moment: np.ndarray, is_query: np.ndarray) -> np.ndarray:
-        """Classes of N tokens, [N] or [N, W]; `moment` [N] is each token's moment, events come as in the view."""
-        kind = _narrowest(self.classes(view.spec))
+    def values(
+        self, view: View, *, moment: np.ndarray, is_query: np.ndarray, kind: type[np.signedinteger]
+    ) -> np.ndarray:
+        """Classes of N tokens as numbers of a `kind` that holds them, [N] or [N, W]; `moment` [N] is each token's
+        moment, events come as in the view."""
         if self.moment is not None:
             return np.asarray(self.moment(view).astype(kind)[moment])
         shown = self.event(view) if self.event is not None else np.zeros(len(view.row), kind)
@@ -57,7 +62,8 @@ class TokenFeature:
         return found
 
 
-def _narrowest(classes: int) -> type[np.signedinteger]:
+def narrowest(classes: int) -> type[np.signedinteger]:
+    """The smallest kind of number that holds as many classes."""
     for kind in (np.int8, np.int16):
         if classes - 1 <= np.iinfo(kind).max:
             return kind
@@ -68,7 +74,10 @@ def token_features(
     view: View, names: Iterable[str], *, moment: np.ndarray, is_query: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The named features of N tokens; see `TokenFeature.values`."""
-    return {name: TOKEN_FEATURES[name].values(view, moment=moment, is_query=is_query) for name in names}
+    return {
+        name: TOKEN_FEATURES[name].values(view, moment=moment, is_query=is_query, kind=view.spec.kind(name))
+        for name in names
+    }
 
 
 def _gap(view: View) -> np.ndarray:
@@ -124,27 +133,34 @@ TOKEN_FEATURES: dict[str, TokenFeature] = {
     "day_of_month": TokenFeature(
         classes=_of(temporal.DAYS_OF_MONTH), moment=lambda v: temporal.day_of_month(v.local // DAY), timed=True
     ),
-    "payday": TokenFeature(classes=_of(payday.PAYDAYS), moment=_payday, timed=True, learnt=True),
+    "payday": TokenFeature(
+        classes=_of(payday.PAYDAYS), moment=_payday, timed=True, learnt=True, columns=("price", "quantity")
+    ),
     "channel": TokenFeature(
         classes=lambda spec: spec.channels.size,
         event=lambda v: v.events.channel[v.row],
         question=lambda v: v.channel,
+        columns=("channel",),
     ),
     "device": TokenFeature(
         classes=lambda spec: spec.devices.size,
         event=lambda v: v.events.device[v.row],
         question=lambda v: v.device,
+        columns=("device",),
     ),
     "shopper_price": TokenFeature(
-        classes=_of(price.SHOPPERS), moment=lambda v: v.price_habit.shopper_class(), learnt=True
+        classes=_of(price.SHOPPERS), moment=lambda v: v.price_habit.shopper_class(), learnt=True, columns=("price",)
     ),
     "price_category": TokenFeature(
-        classes=_of(price.LEVELS), event=lambda v: price.level_class(v.price_ratio[v.row]), learnt=True
+        classes=_of(price.LEVELS),
+        event=lambda v: price.level_class(v.price_ratio[v.row]),
+        learnt=True,
+        columns=("price",),
     ),
-    "price_habit": TokenFeature(classes=_of(price.HABITS), event=_price_habit, learnt=True),
-    "discount": TokenFeature(classes=_of(price.DISCOUNTS), event=_discount),
-    "position": TokenFeature(classes=_of(POSITIONS), event=_position),
-    "query": TokenFeature(classes=_of(query.BUCKETS), event=lambda v: v.events.query[v.row]),
+    "price_habit": TokenFeature(classes=_of(price.HABITS), event=_price_habit, learnt=True, columns=("price",)),
+    "discount": TokenFeature(classes=_of(price.DISCOUNTS), event=_discount, columns=("price", "list_price")),
+    "position": TokenFeature(classes=_of(POSITIONS), event=_position, columns=("position",)),
+    "query": TokenFeature(classes=_of(query.BUCKETS), event=lambda v: v.events.query[v.row], columns=("query",)),
     "item_count": TokenFeature(classes=_of(repeat.COUNTS), event=lambda v: v.item_repeats.count_class()),
     "item_recency": TokenFeature(
         classes=_of(repeat.RECENCIES), event=lambda v: v.item_repeats.recency_class(), timed=True

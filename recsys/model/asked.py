@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +36,11 @@ class Asked:
         place = row * width + slot
         column = row.new_zeros(rows * width).index_put((place,), batch.query % length)
         return cls(column.view(rows, width), place)
+
+    @classmethod
+    def every(cls, column: np.ndarray) -> "Asked":
+        """Those in the columns [Q] of a single sequence."""
+        return cls(torch.from_numpy(column)[None], torch.arange(len(column)))
 
     def rows(self, tokens: Tensor) -> Tensor:
         """The queries' rows of [B, L, D], [B, W, D]."""

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from recsys.errors import ConfigError
 from recsys.model.asked import Asked
-from recsys.model.before import Before
+from recsys.model.before import Before, Remembered
 from recsys.model.encoder import visible
+from recsys.model.looking_back import softmax_attention
 from recsys.sequence.batch import SequenceBatch
 
 
@@ -19,16 +21,25 @@ def insist_divisible(dim: int, heads: int) -> None:
 
 
 class Pairs:
-    """Keys and values that a block attends to beside its own, [B, H, P, E] each; it leaves there what it adds."""
+    """What one block's attention looks back on where tokens are read on; it leaves there what is to be kept."""
 
-    def __init__(self, key: Tensor, value: Tensor) -> None:
-        self._before = key, value
-        self.added: list[Tensor] = []
+    def __init__(self, before: Before, block: int) -> None:
+        self.before = before
+        self.rows = slice(2 * block, 2 * block + 2)
 
-    def joined(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Those before and the block's own [B, H, L, E], [B, H, P + L, E] each."""
-        self.added = [key, value]
-        return torch.cat([self._before[0], key], 2), torch.cat([self._before[1], value], 2)
+    def softmax(self, parts: Tensor, *, heads: int, asked: Asked | None) -> Tensor:
+        """Softmax attention by queries, keys and values of the new tokens side by side, [1, N, 3 * D] -> [1, N, D], or
+        of those asked, which are the questions, [1, Q, D]."""
+        given, before = parts.numpy()[0], self.before
+        dim, key = before.added.shape[2], self.rows.start
+        before.added[:, self.rows] = given[:, dim:].reshape(-1, 2, dim)
+        mixed = np.empty((len(given), dim), np.float32)
+        for known, begin, end in before.shoppers():
+            softmax_attention(
+                given, 0, known.shelf.kept, before.added, key, key + 1, heads, known.count, begin, end,
+                known.shelf.time, before.time, before.is_query, asked is not None, mixed,
+            )  # fmt: skip
+        return before.those_of(mixed, asked)
 
 
 def attend(
@@ -42,9 +53,11 @@ def attend(
 ) -> Tensor:
     """Softmax attention among `normed` [B, L, D], with projections `qkv` -> [B, L, D], or of those asked [B, W, D].
 
-    `mask` [B, 1, L or W, L] says who may look at whom; None: at itself and what stands before. With `pairs`, P tokens
-    read before stand in front: the mask is [B, 1, L, P + L].
+    `mask` [B, 1, L or W, L] says who may look at whom; None: at itself and what stands before. `pairs` tell it where
+    tokens are read on, one sequence [1, N, D] of all shoppers' new ones.
     """
+    if pairs is not None:
+        return pairs.softmax(qkv(normed), heads=heads, asked=asked)
     dim = normed.shape[2]
     if asked is None:
         parts = qkv(normed).chunk(3, dim=-1)
@@ -52,8 +65,6 @@ def attend(
         query = nn.functional.linear(asked.rows(normed), qkv.weight[:dim], qkv.bias[:dim])
         parts = (query, *nn.functional.linear(normed, qkv.weight[dim:], qkv.bias[dim:]).chunk(2, dim=-1))
     query, key, value = (part.unflatten(2, (heads, -1)).transpose(1, 2) for part in parts)
-    if pairs is not None:
-        key, value = pairs.joined(key, value)
     mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
     return mixed.transpose(1, 2).flatten(2)
 
@@ -87,15 +98,13 @@ class Trunk(nn.Module):
             hidden = block(hidden, mask, asked)
         return hidden
 
-    def extend(self, hidden: Tensor, batch: SequenceBatch, before: Before) -> tuple[Tensor, Tensor]:
+    def extend(self, hidden: Tensor, before: Before) -> Tensor:
         """See `Extends`."""
-        mask, added = before.mask(batch), []
         for number, block in enumerate(self.blocks):
-            pairs = Pairs(before.kept[2 * number], before.kept[2 * number + 1])
-            hidden = block(hidden, mask, None, pairs)
-            added += pairs.added
-        return hidden, torch.stack(added)
+            last = number == len(self.blocks) - 1
+            hidden = block(hidden, None, before.asked if last else None, Pairs(before, number))
+        return hidden
 
-    def nothing(self) -> Tensor:
+    def nothing(self) -> Remembered:
         """See `Extends`."""
-        return torch.empty(2 * len(self.blocks), self.heads, 0, self.dim // self.heads)
+        return Remembered.nothing(blocks=len(self.blocks), dim=self.dim)

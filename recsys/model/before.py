@@ -5,86 +5,134 @@ stay what they are, and a new event costs the reading of one token instead of th
 language models; Pope et al., "Efficiently scaling transformer inference", MLSys 2023).
 """
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.sequence.batch import SequenceBatch
+from recsys.model.asked import Asked
+
+_ROOM = 8
+"""A new shelf has room for an eighth more than is put there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
-    """Tokens read before, of B sequences side by side; P is the most that one of them has, padding on the right.
+class Shelf:
+    """Arrays with room for what is kept of one shopper's tokens: the key and value of every block [C, 2 * blocks, dim]
+    float32, the instant and the number of the moment of each [C] int64. The first `used` are taken."""
 
-    Attributes:
-        kept: keys and values of every block, key and value in turn, [2 * blocks, B, H, P, E].
-        time: instants [B, P] int64.
-        position: numbers of the tokens' moments [B, P] int64.
-        valid: False at padding [B, P].
-    """
+    __slots__ = ("kept", "position", "time", "used")
+    _claiming = threading.Lock()
 
-    kept: Tensor
-    time: Tensor
-    position: Tensor
-    valid: Tensor
+    def __init__(self, room: int, shape: tuple[int, ...]) -> None:
+        self.kept = np.empty((room, *shape), np.float32)
+        self.time, self.position = np.empty(room, np.int64), np.empty(room, np.int64)
+        self.used = 0
 
-    @classmethod
-    def of(cls, parts: "Sequence[Remembered]") -> "Before":
-        """Several shoppers side by side."""
-        if len(parts) == 1:
-            [one] = parts
-            return cls(one.kept[:, None], one.time[None], one.position[None], one.time[None] > _NEVER)
-        longest = max(len(part) for part in parts)
-        layers, heads, _, size = parts[0].kept.shape
-        kept = parts[0].kept.new_zeros(layers, len(parts), heads, longest, size)
-        time = torch.full((len(parts), longest), _NEVER)
-        position = torch.zeros(len(parts), longest, dtype=torch.int64)
-        for row, part in enumerate(parts):
-            count = len(part)
-            kept[:, row, :, :count] = part.kept
-            time[row, :count] = part.time
-            position[row, :count] = part.position
-        return cls(kept, time, position, time > _NEVER)
+    def claim(self, begin: int, end: int) -> bool:
+        """Take the rows from `begin` to `end` for oneself, if there is room and nobody else has taken any of them."""
+        with Shelf._claiming:
+            if self.used != begin or end > len(self.time):
+                return False
+            self.used = end
+            return True
 
-    def mask(self, batch: SequenceBatch) -> Tensor:
-        """Who of the new tokens [B, L] may look at whom of those before and of the new ones, [B, 1, L, P + L] bool."""
-        earlier = (self.time[:, None, :] < batch.time[:, :, None]) & self.valid[:, None, :]
-        return torch.cat([earlier[:, None], batch.attention_mask()], dim=3)
+    def write(self, begin: int, kept: np.ndarray, time: np.ndarray, position: np.ndarray) -> None:
+        """Write rows from `begin` on."""
+        rows = slice(begin, begin + len(time))
+        self.kept[rows], self.time[rows], self.position[rows] = kept, time, position
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What is kept of one shopper's P tokens: keys and values [2 * blocks, H, P, E], `time` and `position` [P]."""
+    """What is kept of one shopper's P tokens: the first rows of a shelf, which never change. Behind them the shelf has
+    room for what comes next, so that a new token is put there without copying all others."""
 
-    kept: Tensor
-    time: Tensor
-    position: Tensor
+    shelf: Shelf
+    count: int
+
+    @classmethod
+    def nothing(cls, *, blocks: int, dim: int) -> "Remembered":
+        """What is kept of no tokens."""
+        return cls(Shelf(0, (2 * blocks, dim)), 0)
 
     def __len__(self) -> int:
-        return len(self.time)
+        return self.count
 
-    def followed_by(self, kept: Tensor, time: Tensor, position: Tensor) -> "Remembered":
-        """With what was read now behind it."""
-        return Remembered(
-            torch.cat([self.kept, kept], 2), torch.cat([self.time, time]), torch.cat([self.position, position])
+    def followed_by(self, kept: np.ndarray, time: np.ndarray, position: np.ndarray) -> "Remembered":
+        """With what was read now behind it, copied."""
+        shelf, count, total = self.shelf, self.count, self.count + len(time)
+        if not shelf.claim(count, total):
+            shelf = Shelf(total + total // _ROOM, kept.shape[1:])
+            shelf.claim(0, total)
+            shelf.write(0, self.shelf.kept[:count], self.shelf.time[:count], self.shelf.position[:count])
+        shelf.write(count, kept, time, position)
+        return Remembered(shelf, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the new tokens of B shoppers, N laid end to end, look back on.
+
+    Attributes:
+        parts: what is kept of each shopper's tokens read before [B].
+        begin: where each shopper's new tokens begin, and the end of the last [B + 1].
+        time, position: instants and numbers of moments of the new tokens [N] int64.
+        is_query: which of these are questions [N] bool.
+        added: what is to be kept of them [N, 2 * blocks, dim] float32; every block writes its own here.
+        asked: the questions as what a trunk's last block is asked; None where these are all.
+    """
+
+    parts: Sequence[Remembered]
+    begin: Sequence[int]
+    time: np.ndarray
+    position: np.ndarray
+    is_query: np.ndarray
+    added: np.ndarray
+    asked: Asked | None
+
+    @classmethod
+    def of(
+        cls,
+        parts: Sequence[Remembered],
+        *,
+        begin: np.ndarray,
+        time: np.ndarray,
+        position: np.ndarray,
+        is_query: np.ndarray,
+    ) -> "Before":
+        """See the attributes; every shopper has one question."""
+        return cls(
+            parts=parts,
+            begin=begin.tolist(),
+            time=time,
+            position=position,
+            is_query=is_query,
+            added=np.empty((len(time), *parts[0].shelf.kept.shape[1:]), np.float32),
+            asked=None if len(parts) == len(time) else Asked.every(np.flatnonzero(is_query)),
         )
 
+    def shoppers(self) -> Iterator[tuple[Remembered, int, int]]:
+        """Of each shopper what is kept, and where the new tokens begin and end."""
+        return zip(self.parts, self.begin[:-1], self.begin[1:], strict=True)
 
-_NEVER = torch.iinfo(torch.int64).min
-"""The instant of padding."""
+    def those_of(self, mixed: np.ndarray, asked: Asked | None) -> Tensor:
+        """Of what the new tokens took [N, D] all, or that of those asked, [1, N or Q, D]."""
+        return torch.from_numpy(mixed if asked is None else mixed[self.is_query])[None]
 
 
 @runtime_checkable
 class Extends(Protocol):
     """A trunk that can go on from what it has read before."""
 
-    def extend(self, hidden: Tensor, batch: SequenceBatch, before: Before) -> tuple[Tensor, Tensor]:
-        """Hidden states of the new tokens [B, L, dim], and what there is to keep of them [2 * blocks, B, H, L, E]."""
+    def extend(self, hidden: Tensor, before: Before) -> Tensor:
+        """Hidden states of the questions among the new tokens [1, Q, dim], from those of all [1, N, dim]; what there is
+        to keep of these is left in `before.added`."""
         ...
 
-    def nothing(self) -> Tensor:
-        """What is kept of no tokens, [2 * blocks, H, 0, E]."""
+    def nothing(self) -> Remembered:
+        """What is kept of no tokens."""
         ...

@@ -86,7 +86,7 @@ class EventEmbedder(nn.Module):
     ) -> None:
         super().__init__()
         self.tower = tower
-        self._scale = dim**0.5 if scale is None else scale
+        self.scale = dim**0.5 if scale is None else scale
         self.position = nn.Embedding(features.max_length + 1, dim) if positions else None
         self.event_type = nn.Embedding(TYPE_ROWS, dim) if types else None
         self.query = nn.Parameter(torch.zeros(dim))
@@ -96,7 +96,7 @@ class EventEmbedder(nn.Module):
                 nn.init.normal_(table.weight, std=0.02)
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        hidden = self.tower(batch.item) * self._scale
+        hidden = self.tower(batch.item) * self.scale
         if self.position is not None:
             hidden = hidden + self.position(batch.position.clamp(max=self.position.num_embeddings - 1))
         if self.event_type is not None:

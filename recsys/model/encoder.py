@@ -89,13 +89,13 @@ class SequenceEncoder(nn.Module):
         """Query vectors [Q, D]."""
         return self.similarity.query(self.states(batch))
 
-    def extend(self, batch: SequenceBatch, before: Before) -> tuple[Tensor, Tensor]:
-        """Query vectors [Q, D] of new tokens that look back on those `before`, and what there is to keep of the new
-        ones; the trunk must be one that `Extends`."""
+    def extend(self, batch: SequenceBatch, before: Before) -> Tensor:
+        """Query vectors [Q, D] of the new tokens of many shoppers, laid end to end as one sequence [1, N], that look
+        back on those `before`, where is left what to keep of them; the trunk must be one that `Extends`."""
         if not isinstance(self.trunk, Extends):
             raise ConfigError(f"{type(self).__name__} reads a history as a whole; it keeps nothing to go on from")
-        hidden, added = self.trunk.extend(self.dropout(self.embedder(batch)), batch, before)
-        return self.similarity.query(self.states_of(hidden, batch)), added
+        hidden = self.trunk.extend(self.dropout(self.embedder(batch)), before)
+        return self.similarity.query(self.norm(hidden[0]))
 
     def item_vectors(self, item: Tensor | None = None) -> Tensor:
         """Vectors of `item` [N] -> [N, D], or of the catalogue [V, D]."""

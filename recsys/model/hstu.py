@@ -7,16 +7,18 @@ shared by its heads. Other than there, distances count moments, so that they are
 token weighs events by the time between them and the question.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from recsys.clock import SECOND
 from recsys.feature.spec import FeatureSpec
 from recsys.model.asked import Asked
-from recsys.model.attention import Pairs, insist_divisible
-from recsys.model.before import Before
+from recsys.model.attention import insist_divisible
+from recsys.model.before import Before, Remembered
 from recsys.model.dropout import Dropout
 from recsys.model.encoder import SequenceEncoder
+from recsys.model.looking_back import silu_attention
 from recsys.model.pointwise import UNSEEN, looked_up, pointwise_attention
 from recsys.protocols import ItemTower, Similarity
 from recsys.registry import registered
@@ -45,13 +47,6 @@ class Apart(nn.Module):
         self.register_buffer("borders", borders, persistent=False)
         self.borders: Tensor
 
-    def beside(self, batch: SequenceBatch, before: Before) -> Tensor:
-        """The same for the new tokens [B, L] looking at those before and at the new ones, [B, L, P + L] int32."""
-        looked_at = torch.cat([before.position, batch.position], 1)
-        moments = batch.position[:, :, None] - looked_at[:, None, :]
-        between = batch.time[:, :, None] - torch.cat([before.time, batch.time], 1)[:, None, :]
-        return self._rows(moments, between, before.mask(batch)[:, 0])
-
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Rows of the table for looking and looked at, [B, L, L] int32, or [1, L, L] where all sequences agree."""
         if batch.ordered:
@@ -61,12 +56,9 @@ class Apart(nn.Module):
         else:
             moments = batch.position[:, :, None] - batch.position[:, None, :]
             seen = batch.attention_mask()[:, 0]
-        between = batch.time[:, :, None] - batch.time[:, None, :] if self.buckets > 1 else moments
-        return self._rows(moments, between, seen)
-
-    def _rows(self, moments: Tensor, between: Tensor, seen: Tensor) -> Tensor:
         row = moments.clamp(0, self.longest)
         if self.buckets > 1:
+            between = batch.time[:, :, None] - batch.time[:, None, :]
             row = row * self.buckets + torch.bucketize(between, self.borders, right=True)
         return torch.where(seen, row, (self.longest + 1) * self.buckets).int()
 
@@ -97,9 +89,8 @@ class TransductionUnit(nn.Module):
         bias: Tensor = looked_up(torch.cat([known, known.new_tensor([UNSEEN])]), apart)
         return bias
 
-    def forward(self, hidden: Tensor, apart: Tensor, asked: Asked | None = None, pairs: Pairs | None = None) -> Tensor:
-        dim = hidden.shape[2]
-        normed = nn.functional.layer_norm(hidden, [dim], eps=_EPSILON)
+    def forward(self, hidden: Tensor, apart: Tensor, asked: Asked | None = None) -> Tensor:
+        normed = self._normed(hidden)
         if asked is None:
             gate, *parts = nn.functional.silu(self.uqvk(normed)).chunk(4, dim=-1)
         else:
@@ -108,12 +99,37 @@ class TransductionUnit(nn.Module):
             gate, query = nn.functional.silu(asked.rows(normed) @ asking.T).chunk(2, dim=-1)
             parts = [query, *nn.functional.silu(normed @ given.T).chunk(2, dim=-1)]
         query, value, key = (part.view(*part.shape[:2], self.heads, -1).permute(2, 0, 1, 3) for part in parts)
-        if pairs is not None:  # which stand by sequence first, then by head
-            both = pairs.joined(key.transpose(0, 1), value.transpose(0, 1))
-            key, value = (part.transpose(0, 1) for part in both)
         mixed = pointwise_attention(query, key, value, self.bias(apart)).permute(1, 2, 0, 3).flatten(2)
+        return self._joined(hidden, gate, mixed)
+
+    def extend(
+        self, hidden: Tensor, borders: np.ndarray, before: Before, *, rows: slice, asked: Asked | None
+    ) -> Tensor:
+        """The same of new tokens [1, N, D] that look back on those before; `borders` are those of the buckets of time,
+        and `rows` those of what is kept that are this unit's."""
+        parts = nn.functional.silu(self.uqvk(self._normed(hidden)))
+        dim, given = hidden.shape[2], parts.numpy()[0]
+        before.added[:, rows] = given[:, 2 * dim :].reshape(-1, 2, dim)
+        mixed = np.empty((len(given), dim), np.float32)
+        by_time = np.zeros(1, np.float32) if self.time is None else self.time.detach().numpy()
+        by_moments = self.moments.detach().numpy()
+        for known, begin, end in before.shoppers():
+            silu_attention(
+                given, dim, known.shelf.kept, before.added, rows.start + 1, rows.start, self.heads, known.count, begin,
+                end, known.shelf.time, before.time, before.is_query, asked is not None, known.shelf.position,
+                before.position, by_moments, by_time, borders, mixed,
+            )  # fmt: skip
+        gate = parts[..., :dim]
+        if asked is not None:
+            hidden, gate = asked.rows(hidden), asked.rows(gate)
+        return self._joined(hidden, gate, before.those_of(mixed, asked))
+
+    def _normed(self, hidden: Tensor) -> Tensor:
+        return nn.functional.layer_norm(hidden, hidden.shape[2:], eps=_EPSILON)
+
+    def _joined(self, hidden: Tensor, gate: Tensor, mixed: Tensor) -> Tensor:
         # The norm of a sum over n is the norm of the sum with an epsilon n squared times as large.
-        mixed = nn.functional.layer_norm(mixed, [dim], eps=_EPSILON * self.longest**2)
+        mixed = nn.functional.layer_norm(mixed, mixed.shape[2:], eps=_EPSILON * self.longest**2)
         out: Tensor = hidden + self.out(self.dropout(gate * mixed))
         return out
 
@@ -138,18 +154,18 @@ class TransductionTrunk(nn.Module):
             hidden = block(hidden, apart, asked)
         return hidden
 
-    def extend(self, hidden: Tensor, batch: SequenceBatch, before: Before) -> tuple[Tensor, Tensor]:
+    def extend(self, hidden: Tensor, before: Before) -> Tensor:
         """See `Extends`."""
-        apart, added = self.apart.beside(batch, before), []
+        borders = self.apart.borders.numpy()
         for number, block in enumerate(self.blocks):
-            pairs = Pairs(before.kept[2 * number], before.kept[2 * number + 1])
-            hidden = block(hidden, apart, None, pairs)
-            added += pairs.added
-        return hidden, torch.stack(added)
+            assert isinstance(block, TransductionUnit)
+            rows, last = slice(2 * number, 2 * number + 2), number == len(self.blocks) - 1
+            hidden = block.extend(hidden, borders, before, rows=rows, asked=before.asked if last else None)
+        return hidden
 
-    def nothing(self) -> Tensor:
+    def nothing(self) -> Remembered:
         """See `Extends`."""
-        return torch.empty(2 * len(self.blocks), self.heads, 0, self.dim // self.heads)
+        return Remembered.nothing(blocks=len(self.blocks), dim=self.dim)
 
 
 @registered

@@ -1,10 +1,10 @@
-"""From tokens laid end to end to their features: what each looks back on, and the context of each question."""
+"""From the tokens of a log laid end to end to their features: what each looks back on."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.clock import DAY, SECOND
+from recsys.clock import DAY
 from recsys.feature.past import past_before
 from recsys.feature.spec import FeatureSpec
 from recsys.feature.temporal import local_time
@@ -30,7 +30,6 @@ class LookedAt:
         row: rows of the events that are shown [T].
         channel, device: of every token, 0 for a question that does not know [N]. Where a moment has events and a
             question, as in training, the question's context is that of the events: the largest code if they differ.
-        offset_s: of the shopper's own clock from UTC at each question, NaN for the shop's clock [Q]; None for all.
     """
 
     events: History
@@ -44,7 +43,6 @@ class LookedAt:
     row: np.ndarray
     channel: np.ndarray
     device: np.ndarray
-    offset_s: np.ndarray | None = None
 
     def features(self, spec: FeatureSpec) -> dict[str, np.ndarray]:
         """The features that the spec has on, by name, [N] or [N, W] each."""
@@ -59,7 +57,7 @@ class LookedAt:
             start=self.start,
             past=past_before(self.before[begins], self.start[owner], self.first, lookback=spec.lookback),
             at=at,
-            local=self._own_time(at, local),
+            local=local,
             channel=np.maximum.reduceat(self.channel, begins),
             device=np.maximum.reduceat(self.device, begins),
             row=self.row,
@@ -68,13 +66,3 @@ class LookedAt:
             spec=spec,
         )
         return token_features(view, spec.names, moment=self.moment, is_query=self.is_query)
-
-    def _own_time(self, at: np.ndarray, local: np.ndarray) -> np.ndarray:
-        """The wall-clock of each moment [M]: by the shopper's own offset where a question knows it."""
-        if self.offset_s is None or np.isnan(self.offset_s).all():
-            return local
-        asked = self.moment[self.is_query]
-        own = at[asked] + np.nan_to_num(self.offset_s).astype(np.int64) * SECOND
-        found = local.copy()
-        found[asked] = np.where(np.isnan(self.offset_s), local[asked], own)
-        return found

@@ -1,16 +1,22 @@
 """Questions as the encoder reads them: the latest events of a shopper, then the question with its own context."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
+from itertools import accumulate
 
 import numpy as np
 
+from recsys.clock import DAY, SECOND
 from recsys.errors import ConfigError
-from recsys.feature.past import moment_rows
+from recsys.feature.coding import Vocabulary
+from recsys.feature.past import Past
 from recsys.feature.spec import FeatureSpec, QueryKind
+from recsys.feature.temporal import local_time
+from recsys.feature.token import token_features
+from recsys.feature.view import View
 from recsys.sequence.batch import SequenceBatch, TokenTensors, collate
-from recsys.sequence.looked_at import LookedAt
-from recsys.sequence.stream import TokenStream, stream_of
+from recsys.sequence.stream import TokenStream
+from recsys.sequence.token_rows import token_rows
 from recsys.state import Context, History, ShopperState
 
 
@@ -19,11 +25,15 @@ def askable(state: ShopperState, spec: FeatureSpec) -> bool:
     return spec.query is QueryKind.TOKEN or bool(spec.shown(state.history).any())
 
 
+def most_shown(spec: FeatureSpec) -> int:
+    """How many events the encoder is shown: as many as the longest window of the training holds beside a question, so
+    that no position is asked that was never trained."""
+    return spec.max_length - (spec.query is QueryKind.TOKEN)
+
+
 def shown_rows(acts: History, spec: FeatureSpec) -> np.ndarray:
-    """The rows of what a shopper did that the encoder is shown: the latest, as many as the longest window of the
-    training holds beside a question, so that no position is asked that was never trained."""
-    room = spec.max_length - (spec.query is QueryKind.TOKEN)
-    return latest_rows(acts.time, spec.shown(acts).nonzero()[0], room)
+    """The rows of what a shopper did that the encoder is shown: the latest `most_shown`."""
+    return latest_rows(acts.time, spec.shown(acts).nonzero()[0], most_shown(spec))
 
 
 def question_stream(
@@ -36,53 +46,86 @@ def question_stream(
     """
     with_token = spec.query is QueryKind.TOKEN
     acts = [state.history.acts() for state in states]
-    events, start = History.joined(acts), np.cumsum([0, *(len(known) for known in acts)])
-    first = moment_rows(events.time, start)
     chosen = [shown_rows(known, spec) for known in acts] if shown is None else shown
-    rows = [begin + rows for begin, rows in zip(start[:-1].tolist(), chosen, strict=True)]
-    row, token_start = np.concatenate(rows), np.cumsum([0, *(len(chosen) + with_token for chosen in rows)])
-    is_query, before = np.zeros(int(token_start[-1]), bool), np.empty(int(token_start[-1]), np.int64)
+    events, start = _joined(acts, spec), np.array([0, *accumulate(map(len, acts))])
+    token_start = np.array([0, *accumulate(len(rows) + with_token for rows in chosen)])
+    row = (
+        chosen[0] if len(states) == 1 else np.concatenate([r + b for r, b in zip(chosen, start.tolist(), strict=False)])
+    )
+    at = np.array([state.context.at for state in states] if with_token else (), np.int64)
+    time, moment, is_query, begins, low, high = token_rows(
+        _plain(events.time), start, _plain(row), token_start, at, spec.lookback
+    )
+    event = np.flatnonzero(~is_query) if with_token else slice(None)
+    item, kind = np.zeros(len(time), np.int32), np.zeros(len(time), np.int8)
+    item[event], kind[event] = events.item[row], spec.type_codes()[events.type[row]]
+    stream = partial(TokenStream, item=item, type=kind, time=time, moment=moment, is_query=is_query, start=token_start)
+    reach = np.zeros(len(time), np.int32)
+    if not spec.names:
+        return stream(reach=reach, features={})
+    local = time[begins] if spec.order_only else local_time(time[begins], spec.time_zone)
     contexts = [state.context for state in states] if with_token else []
-    if with_token:
-        is_query[token_start[1:] - 1] = True
-        before[is_query] = start[1:]
-    before[~is_query] = first[np.searchsorted(first, row, side="right") - 1]
-    tokens = _in_order(events[row], _questions(contexts, spec), is_query)
-    stream = stream_of(tokens, is_query, np.zeros(len(is_query), np.int32), token_start, spec)
-    looked_at = LookedAt(
+    codes = partial(_codes, spec=spec, events=events, row=row, contexts=contexts, is_query=is_query, begins=begins)
+    view = View(
         events=events,
         start=start,
-        first=first,
-        token_start=token_start,
-        time=stream.time,
-        moment=stream.moment,
-        is_query=is_query,
-        before=before,
+        past=Past(low, high),
+        at=time[begins],
+        local=_own_time(local, time[begins], contexts, moment[is_query]),
+        channel=codes("channel", spec.channels),
+        device=codes("device", spec.devices),
         row=row,
-        channel=tokens.channel,
-        device=tokens.device,
-        offset_s=np.array([np.nan if c.utc_offset_s is None else c.utc_offset_s for c in contexts]),
+        moment=moment[event],
+        at_day=local // DAY,
+        spec=spec,
     )
-    return replace(stream, features=looked_at.features(spec))
+    return stream(reach=reach, features=token_features(view, spec.names, moment=moment, is_query=is_query))
 
 
-def _questions(contexts: Sequence[Context], spec: FeatureSpec) -> History:
-    """What is known of the questions themselves, as if they were events."""
-    return History(
-        item=np.zeros(len(contexts), np.int64),
-        type=np.zeros(len(contexts), np.int8),
-        time=np.array([context.at for context in contexts], np.int64),
-        channel=np.array([spec.channels.code(context.channel) for context in contexts], np.int8),
-        device=np.array([spec.devices.code(context.device) for context in contexts], np.int8),
-    )
+def _joined(acts: Sequence[History], spec: FeatureSpec) -> History:
+    """What shoppers did, end to end, with the columns that anything reads."""
+    if len(acts) == 1:
+        return acts[0]
+    read = ("item", "type", "time", *spec.columns)
+    return History(**{name: np.concatenate([getattr(known, name) for known in acts]) for name in read})
 
 
-def _in_order(events: History, questions: History, is_query: np.ndarray) -> History:
-    """Events and questions in the order of the tokens."""
-    place = np.empty(len(is_query), np.int64)
-    place[~is_query] = np.arange(len(events))
-    place[is_query] = len(events) + np.arange(len(questions))
-    return History.joined([events, questions])[place]
+def _plain(column: np.ndarray) -> np.ndarray:
+    """The same numbers as compiled loops take them: side by side, and in memory that may be written to."""
+    return column if column.flags.c_contiguous and column.flags.writeable else column.copy()
+
+
+def _codes(
+    name: str,
+    names: Vocabulary,
+    *,
+    spec: FeatureSpec,
+    events: History,
+    row: np.ndarray,
+    contexts: Sequence[Context],
+    is_query: np.ndarray,
+    begins: np.ndarray,
+) -> np.ndarray:
+    """Codes of the channel or device of each moment [M]; a question knows its own, several events have the largest.
+    Where no feature says that it reads them there are none to be read."""
+    if name not in spec.columns:
+        return np.empty(0, np.int8)
+    found = np.empty(len(is_query), np.int8)
+    found[~is_query] = getattr(events, name)[row]
+    found[is_query] = [names.code(getattr(context, name)) for context in contexts]
+    return np.maximum.reduceat(found, begins) if len(begins) else found
+
+
+def _own_time(local: np.ndarray, at: np.ndarray, contexts: Sequence[Context], asked: np.ndarray) -> np.ndarray:
+    """The wall-clock of each moment [M]: by the shopper's own offset where a question, one of the moments `asked`,
+    knows it."""
+    if all(context.utc_offset_s is None for context in contexts):
+        return local
+    found = local.copy()
+    for moment, context in zip(asked.tolist(), contexts, strict=True):
+        if context.utc_offset_s is not None:
+            found[moment] = at[moment] + context.utc_offset_s * SECOND
+    return found
 
 
 def latest_rows(time: np.ndarray, row: np.ndarray, count: int) -> np.ndarray:

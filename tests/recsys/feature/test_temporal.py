@@ -4,15 +4,18 @@ import calendar
 from datetime import date, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.clock import DAY, SECOND, parse_instant
+from recsys.clock import DAY, HOUR, SECOND, parse_instant
 from recsys.errors import ConfigError
 from recsys.feature.temporal import (
     DAYS_OF_MONTH,
     GAPS,
+    _clock_changes,
     day_of_month,
     gap_class,
     hour_of,
@@ -76,3 +79,26 @@ def test_days_of_the_month_are_those_of_the_calendar(number: int) -> None:
 def test_the_day_of_the_month_is_the_shops_own() -> None:
     local = local_time(np.array([parse_instant("2024-03-01T04:30:00Z")]), "America/New_York")
     assert day_of_month(local // DAY).tolist() == [29]
+
+
+ZONES = st.sampled_from(["UTC", "America/New_York", "Europe/Dublin", "Australia/Lord_Howe", "Africa/Casablanca"])
+
+
+@given(zone=ZONES, instants=st.lists(st.integers(-(10**15), 5 * 10**15), max_size=4), near=st.integers(0, 200))
+def test_looked_up_clocks_are_those_that_arrow_tells_for_each_instant(
+    zone: str, instants: list[int], near: int
+) -> None:
+    """Also before 1970, far ahead, and in the microseconds around a change of clock."""
+    change = [at for at in _clock_changes(zone)[0].tolist() if at][near % max(1, len(_clock_changes(zone)[0]) - 1)]
+    time = np.array([*instants, change - 1, change, change + 1], np.int64)
+    aware = pa.array(time).cast(pa.timestamp("us", tz=zone))
+    expected = np.asarray(pc.local_timestamp(aware).cast(pa.int64()))
+    np.testing.assert_array_equal(local_time(time, zone), expected)
+    np.testing.assert_array_equal(local_time(time[-3:-1], zone), expected[-3:-1])
+
+
+def test_the_changes_of_clock_of_new_york_in_2017_are_known_to_the_microsecond() -> None:
+    change, offset = _clock_changes("America/New_York")
+    spring, autumn = (change.tolist().index(parse_instant(f"2017-{day}:00:00Z")) for day in ("03-12T07", "11-05T06"))
+    assert autumn == spring + 1
+    assert [hours * HOUR for hours in (-5, -4, -5)] == offset[spring : autumn + 2].tolist()

@@ -1,5 +1,7 @@
 """Offline and online features agree to the bit, with everything on."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,10 @@ from recsys.clock import DAY, parse_instant
 from recsys.event import ACTS, EventType
 from recsys.feature.spec import FeatureSpec
 from recsys.feature.token import TOKEN_FEATURES
+from recsys.sequence import question
 from recsys.sequence.question import question_stream, remembered
 from recsys.sequence.stream import TokenStream, training_stream
-from recsys.state import Context, ShopperState
+from recsys.state import Context, History, ShopperState
 from tests.recsys.by_hand import histories, history
 from tests.recsys.sequence.random_logs import (
     UNIT,
@@ -143,3 +146,31 @@ def test_nobody_and_nothing_can_be_asked_too(token: tuple[str, ...]) -> None:
     assert asked.start.tolist() == [0, 1, 2]
     assert tuple(asked.features) == spec.names
     assert training_stream(histories([]), spec).start.tolist() == [0, 0]
+
+
+class Watched:
+    """Events that know the columns a spec names, and let nobody read any other."""
+
+    def __init__(self, events: History, spec: FeatureSpec) -> None:
+        self._events, self._known = events, {"item", "type", "time", *spec.columns}
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        assert name in self._known, f"{name} is read; say so in TokenFeature.columns"
+        return np.asarray(getattr(self._events, name))
+
+
+@pytest.mark.parametrize("name", TOKEN_FEATURES)
+@given(first=st.lists(happenings(1, 9), max_size=6), second=st.lists(happenings(1, 9), min_size=1, max_size=6))
+@settings(max_examples=15)
+def test_a_feature_names_all_columns_that_it_reads(name: str, first: list[Happening], second: list[Happening]) -> None:
+    """Questions of several shoppers hold no others: a column that a feature forgot would be unknown to it there."""
+    spec = everything_on(token=(name,), max_length=9, memory=20)
+    states = [ShopperState(history_of(events), context_of(spec, [], 10)) for events in (first, second)]
+    alone = [question_stream([state], spec).features[name] for state in states]
+    with patch.object(question, "_joined", lambda acts, spec: Watched(History.joined(acts), spec)):
+        together = question_stream(states, spec).features[name]
+    np.testing.assert_array_equal(together, np.concatenate(alone))
+    np.testing.assert_array_equal(question_stream(states, spec).features[name], together)
