@@ -76,7 +76,7 @@ class History:
     def __post_init__(self) -> None:
         for name, nothing in _NOTHING.items():
             if getattr(self, name) is _ABSENT:
-                object.__setattr__(self, name, np.broadcast_to(nothing, (len(self.item), *nothing.shape)))
+                object.__setattr__(self, name, nothing[: len(self.item)])
 
     @classmethod
     def empty(cls) -> "History":
@@ -144,7 +144,7 @@ class History:
         return start
 
 
-_NOTHING: dict[str, np.ndarray] = {
+_VALUE_OF_NOTHING: dict[str, np.ndarray] = {
     "quantity": np.array(1, np.float32),
     "price": np.array(np.nan, np.float32),
     "list_price": np.array(np.nan, np.float32),
@@ -153,7 +153,8 @@ _NOTHING: dict[str, np.ndarray] = {
     "position": np.array(-1, np.int16),
     "query": np.zeros(QUERY_TOKENS, np.int16),
 }
-"""What a column says where nothing is known."""
+_NOTHING = {name: np.broadcast_to(value, (2**48, *value.shape)) for name, value in _VALUE_OF_NOTHING.items()}
+"""What a column says where nothing is known, longer than any history: a slice is made sooner than a column."""
 
 
 HISTORY_COLUMNS = tuple(column.name for column in fields(History) if column.init)

@@ -1,10 +1,10 @@
 """The seam between serving and whatever keeps events: append durably, read back at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from recsys.event import Event
+from recsys.event import Event, EventColumns
 from recsys.log.erase import Named
 from recsys.log.erasures import Erasures, Kind
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
@@ -68,9 +68,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of whoever asks: a history, and the purposes they agreed to; None where they never said."""
+    """What is known of whoever asks: what an answer needs of their history, and the purposes they agreed to; None where
+    they never said anything."""
 
-    events: list[Event]
+    events: EventColumns = field(default_factory=EventColumns)
     agreed: frozenset[str] | None = None
 
 
@@ -169,8 +170,8 @@ class OnlineStore(Protocol):
     async def known(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> Known:
-        """The history, as above, and what the shopper agrees to by now (`recsys/consent.py`), whatever `before` is,
-        read at once. Asked with both ids the two count as linked from now on."""
+        """The columns of the history, as above, and what the shopper agrees to by now (`recsys/consent.py`), whatever
+        `before` is, read at once. Asked with both ids the two count as linked from now on. Every answer asks this."""
         ...
 
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:

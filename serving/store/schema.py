@@ -3,11 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from typing import Any
 
 from recsys.consent import OfVisitor, merged
 from recsys.errors import StoreError
-from recsys.event import ACTS, Event, EventType
+from recsys.event import ACTS, CODE_OF_NAME, Event, EventColumns, EventType
 from recsys.log.erase import Named
 from serving.store import consent, erasing, exposures, identity, items, notes
 from serving.store.draft import Draft
@@ -66,11 +69,12 @@ _INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (even
 
 _ACTS = ", ".join(f"'{event_type}'" for event_type in sorted(ACTS))
 _LATEST = (
-    f"SELECT {_COLUMNS} FROM events WHERE {{}} AND occurred_at >= ? AND occurred_at < ? AND type IN ({_ACTS}) "
+    f"SELECT {{}} FROM events WHERE {{}} AND occurred_at >= ? AND occurred_at < ? AND type IN ({_ACTS}) "
     "ORDER BY occurred_at DESC, event_id DESC LIMIT ?"
 )
-_OF_USER = _LATEST.format("user_id = ?")
-_OF_VISITOR = _LATEST.format("anonymous_id = ? AND user_id IS NULL")
+_OF_USER, _OF_VISITOR = "user_id = ?", "anonymous_id = ? AND user_id IS NULL"
+_FEW = "event_id, type, occurred_at, item_id, quantity, price, list_price, channel, device, position, query"
+"""What answers need."""
 _ARRIVED = f"SELECT {_COLUMNS}, number FROM events WHERE number > ? AND event_id IS NOT NULL ORDER BY number LIMIT ?"
 _THEIRS = "(user_id = ? OR (user_id IS NULL AND anonymous_id IN (SELECT value FROM json_each(?))))"
 _ARRIVED_OF = f"SELECT {_COLUMNS}, number FROM events WHERE number > ? AND {_THEIRS} ORDER BY number LIMIT ?"
@@ -151,41 +155,83 @@ def insert(connection: sqlite3.Connection, events: Sequence[Event]) -> list[bool
     return accepted
 
 
+def history(
+    connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None, before: int, limit: int
+) -> list[Event]:
+    """The `limit` latest things that the shopper did before an instant, oldest first."""
+    acts = _Acts(_COLUMNS, before, limit)
+    rows, _ = acts.of(connection, user_id=user_id, anonymous_id=anonymous_id)
+    return [_event(row) for row in rows]
+
+
 def known(
     connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None, before: int, limit: int
 ) -> Known:
-    """The `limit` latest things that the shopper did before an instant, oldest first, and what they agree to."""
-    rows: list[tuple[Any, ...]] = []
-    told: list[OfVisitor] = []
-    changes = identity.changes_of(connection, anonymous_id, before=before) if anonymous_id is not None else []
-    user = user_id if user_id is not None or not changes else changes[-1].user
-    if user is not None:
-        rows += connection.execute(_OF_USER, (user, identity.LONG_AGO, before, limit))
-        visitors = dict.fromkeys(identity.visitors_of(connection, user, before=before))
-        for visitor in visitors if anonymous_id is None else {anonymous_id: None, **visitors}:
-            is_asking = visitor == anonymous_id
-            linked = changes if is_asking else identity.changes_of(connection, visitor, before=before)
-            spans = identity.spans_of_user(linked, user, signing_in=is_asking and user_id is not None)
-            rows += _of_visitor(connection, visitor, spans, before=before, limit=limit)
-            if (said := consent.of_visitor(connection, visitor)) is not None:
-                told.append(OfVisitor(said, *identity.last_link(linked, user, is_asking=is_asking)))
-        agreed = merged(consent.of_user(connection, user), told)
-    elif anonymous_id is not None:
-        rows += _of_visitor(connection, anonymous_id, identity.spans_of_visitor(changes), before=before, limit=limit)
-        agreed = merged(consent.of_visitor(connection, anonymous_id))
-    else:
-        agreed = None
-    rows.sort(key=_moment_then_id)
-    return Known([_event(row) for row in rows[-limit:]], agreed)
+    """What a history needs of the same, and what the shopper agrees to."""
+    rows, agreed = _Acts(_FEW, before, limit).of(connection, user_id=user_id, anonymous_id=anonymous_id)
+    if not rows:
+        return Known(agreed=agreed)
+    _, types, *columns = zip(*rows, strict=True)
+    said = EventColumns.told(tuple([CODE_OF_NAME[name] for name in types]), *columns)
+    return Known(said, agreed)
 
 
-def _of_visitor(
-    connection: sqlite3.Connection, visitor: str, spans: Sequence[identity.Span], *, before: int, limit: int
-) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    for first, last in spans:
-        rows += connection.execute(_OF_VISITOR, (visitor, first, min(last, before), limit))
-    return rows
+@dataclass(frozen=True, slots=True)
+class _Acts:
+    """Reads `columns` of the `limit` latest things that a shopper did before an instant, the event id, the type and the
+    instant among them first."""
+
+    columns: str
+    before: int
+    limit: int
+
+    def of(
+        self, connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None
+    ) -> tuple[list[tuple[Any, ...]], frozenset[str] | None]:
+        """The rows in order of time and then of event id, and what the shopper agrees to."""
+        parts: list[list[tuple[Any, ...]]] = []
+        told: list[OfVisitor] = []
+        before = self.before
+        changes = identity.changes_of(connection, anonymous_id, before=before) if anonymous_id is not None else []
+        user = user_id if user_id is not None or not changes else changes[-1].user
+        if user is not None:
+            parts.append(self._latest(connection, _OF_USER, user, identity.LONG_AGO, before))
+            visitors = dict.fromkeys(identity.visitors_of(connection, user, before=before))
+            for visitor in visitors if anonymous_id is None else {anonymous_id: None, **visitors}:
+                is_asking = visitor == anonymous_id
+                linked = changes if is_asking else identity.changes_of(connection, visitor, before=before)
+                spans = identity.spans_of_user(linked, user, signing_in=is_asking and user_id is not None)
+                parts += self._of_visitor(connection, visitor, spans)
+                if (said := consent.of_visitor(connection, visitor)) is not None:
+                    told.append(OfVisitor(said, *identity.last_link(linked, user, is_asking=is_asking)))
+            agreed = merged(consent.of_user(connection, user), told)
+        elif anonymous_id is not None:
+            parts += self._of_visitor(connection, anonymous_id, identity.spans_of_visitor(changes))
+            agreed = merged(consent.of_visitor(connection, anonymous_id))
+        else:
+            agreed = None
+        return self._in_order([part for part in parts if part]), agreed
+
+    def _of_visitor(
+        self, connection: sqlite3.Connection, visitor: str, spans: Sequence[identity.Span]
+    ) -> list[list[tuple[Any, ...]]]:
+        return [self._latest(connection, _OF_VISITOR, visitor, first, min(last, self.before)) for first, last in spans]
+
+    def _latest(
+        self, connection: sqlite3.Connection, who: str, name: str, first: int, last: int
+    ) -> list[tuple[Any, ...]]:
+        statement = _latest(self.columns, who)
+        return connection.execute(statement, (name, first, last, self.limit)).fetchall()
+
+    def _in_order(self, parts: Sequence[list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+        if len(parts) == 1:
+            return parts[0][::-1]
+        return sorted(chain.from_iterable(parts), key=_moment_then_id)[-self.limit :]
+
+
+@cache
+def _latest(columns: str, who: str) -> str:
+    return _LATEST.format(columns, who)
 
 
 def _row(event: Event) -> tuple[Any, ...]:

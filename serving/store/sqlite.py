@@ -85,12 +85,21 @@ class SqliteStore:
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> list[Event]:
         """The `limit` latest things that the shopper did, oldest first."""
-        return (await self.known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)).events
+        found: list[list[Event]] = []
+        until = FAR_OFF if before is None else before
+
+        def work(connection: sqlite3.Connection) -> None:
+            found[:] = [
+                schema.history(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)
+            ]
+
+        await self._open.read(work)
+        return found[0]
 
     async def known(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> Known:
-        """The same, and what the shopper agrees to."""
+        """What a history needs of the same, and what the shopper agrees to."""
         found: list[Known] = []
 
         def work(connection: sqlite3.Connection) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.errors import StoreError
-from recsys.event import Event, EventType
+from recsys.event import Event, EventColumns, EventType
 from serving.exporter import export
 from serving.store.protocol import ExposedItem, Exposure, Note, OnlineStore
 from tests.serving.stores import Place
@@ -134,6 +134,48 @@ def test_history_equals_sorting_everything_by_hand(events: list[Event], limit: i
             assert await store.history(user_id=None, anonymous_id="a", limit=limit) == by_hand
             arrivals = await store.arrived(after=0, limit=100)
             assert [(one.number, one.event) for one in arrivals] == list(enumerate(kept, start=1))
+
+    asyncio.run(check())
+
+
+_TEXT = st.none() | st.text(st.characters(codec="utf-8"), max_size=3)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(
+    events=st.lists(
+        st.builds(
+            Event,
+            event_id=st.text(st.sampled_from("ab\0\1\u00fc"), min_size=1, max_size=3),
+            type=st.sampled_from([EventType.VIEW, EventType.SEARCH, EventType.PURCHASE, EventType.IMPRESSION]),
+            occurred_at=st.integers(0, 5),
+            user_id=st.sampled_from(["u", None]),
+            anonymous_id=st.just("a"),
+            channel=_TEXT,
+            device=_TEXT,
+            item_id=_TEXT,
+            quantity=st.sampled_from([1.0, 1.0, 2.5, 0.1 + 0.2]),
+            price=st.none() | st.floats(0, 1e9),
+            list_price=st.none() | st.floats(0, 1e9),
+            query=_TEXT,
+            position=st.none() | st.integers(0, 2**31 - 1),
+        ),
+        max_size=12,
+    ),
+    who=st.sampled_from([("u", None), (None, "a"), ("u", "a"), (None, None)]),
+    limit=st.integers(1, 13),
+    before=st.sampled_from([None, 0, 3, 6]),
+)
+def test_the_columns_that_answers_need_are_those_of_the_history(
+    events: list[Event], who: tuple[str | None, str | None], limit: int, before: int | None, place: Place
+) -> None:
+    async def check() -> None:
+        async with place.opened() as store:
+            await store.append(events)
+            user, visitor = who
+            history = await store.history(user_id=user, anonymous_id=visitor, limit=limit, before=before)
+            known = await store.known(user_id=user, anonymous_id=visitor, limit=limit, before=before)
+            assert known.events == EventColumns.of(history)
 
     asyncio.run(check())
 
