@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from pydantic import JsonValue, ValidationError
 from pydantic_core import from_json, to_json
 from starlette.responses import Response
@@ -108,6 +109,12 @@ async def readyz(request: Request) -> Readiness | Ready:
         return found if caller_of(request).may(Scope.ADMIN) else Ready()
     except StoreError:
         raise Problem(503, "the event store cannot be read at the moment", kind="store-unavailable") from None
+
+
+STRAIGHT = [
+    route for route in router.routes if isinstance(route, APIRoute) and route.endpoint in (events, recommendations)
+]
+"""The routes of every page view (`serving/api/straight.py`)."""
 
 
 def _offered(body: bytes) -> Sequence[object]:
