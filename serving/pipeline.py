@@ -27,7 +27,7 @@ from recsys.log.erasures import Kind
 from recsys.retrieval.assortment import Assortment
 from recsys.retrieval.filter.expression import Filter
 from recsys.sequence.question import remembered
-from recsys.slate import Slate, SlateItem
+from recsys.slate import SlateItem
 from recsys.state import Context, Knowledge, ShopperState
 from serving.batching import Batching
 from serving.experiment import Experiment, Treatment, treatment
@@ -175,9 +175,7 @@ class Answering:
         slate, rung = answered.slate, answered.rung.name.lower()
         degraded = "; ".join(part for part in (may.trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
-        self._exposures.record(
-            _exposure(recommendation_id, at, may.recorded, replace(slate, degraded=degraded), rung, treated)
-        )
+        self._exposures.record(_exposure(recommendation_id, at, may.recorded, answered, degraded, treated))
         self._meter.answered(
             rung if may.trouble is None else "without_history",
             item_ids=[item.item_id for item in slate.items],
@@ -187,7 +185,7 @@ class Answering:
         return Answer(
             recommendation_id=recommendation_id,
             model_version=slate.model_version,
-            items=tuple((offer.item(item.index), item) for item in slate.items),
+            items=tuple([(offer.item(item.index), item) for item in slate.items]),
             knowledge=slate.knowledge,
             degraded=degraded,
             rung=answered.rung,
@@ -231,8 +229,7 @@ class Answering:
 
     async def _in_time(self, read: _Read) -> Answered:
         try:
-            async with asyncio.timeout(max(0.0, read.due - time.perf_counter())):
-                return await self._batch(read)
+            return await self._batch(read, within_s=read.due - time.perf_counter())
         except TimeoutError:
             return self._ladder.static(read.asked(), "the answer was not ready in time")
 
@@ -335,8 +332,14 @@ def _in_hand(events: EventColumns, offer: Assortment) -> frozenset[int]:
 
 
 def _exposure(
-    recommendation_id: str, at: int, question: Question, slate: Slate, rung: str, treated: Treatment
+    recommendation_id: str,
+    at: int,
+    question: Question,
+    answered: Answered,
+    degraded: str | None,
+    treated: Treatment,
 ) -> Exposure:
+    slate = answered.slate
     return Exposure(
         recommendation_id=recommendation_id,
         at=at,
@@ -350,18 +353,14 @@ def _exposure(
         device=question.device,
         channel=question.channel,
         store=question.store,
-        degraded=slate.degraded,
-        rung=rung,
+        degraded=degraded,
+        rung=answered.rung.name.lower(),
         candidates=slate.candidates,
         experiments=tuple(treated.arms.items()),
         items=tuple(
-            ExposedItem(
-                item_id=item.item_id,
-                position=position,
-                propensity=item.propensity,
-                score=item.score,
-                source=item.source,
-            )
-            for position, item in enumerate(slate.items)
+            [
+                ExposedItem(item.item_id, position, item.propensity, item.score, item.source)
+                for position, item in enumerate(slate.items)
+            ]
         ),
     )

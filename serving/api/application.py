@@ -54,6 +54,7 @@ def create_app(service: Service, *, max_concurrent: int = 128, guard: Guard | No
         description=_DESCRIPTION,
         lifespan=lifespan,
         openapi_url="/openapi.json" if guard is None or guard.security.documentation else None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # who might want it is asked at every request
         redirect_slashes=False,  # a redirect would repeat whatever host the request names
     )
     app.state.service = service

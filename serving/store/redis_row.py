@@ -31,9 +31,7 @@ _moment_then_id = itemgetter(0, 1)
 _OF_HISTORY = (0, 1, 2, 12, 13, 15, 6, 7, 11, 17)
 """Where the columns of a history stand in a row: type, instant, item, quantity, price, list price, channel, device,
 position, query."""
-_OF_ITEM = tuple(field.name for field in fields(ExposedItem))
 _OF_SLATE = tuple(field.name for field in fields(Exposure) if field.name != "items")
-_of_item = attrgetter(*_OF_ITEM)
 
 
 def arguments_of(event: Event) -> tuple[Argument, ...]:
@@ -129,13 +127,13 @@ def _instant(said: bytes) -> int:
 def exposure_text(exposure: Exposure) -> str:
     """One slate as JSON; of its items only the values, because there are many."""
     said = {name: value for name in _OF_SLATE if (value := getattr(exposure, name)) not in (None, ())}
-    return encode({**said, "items": [_of_item(item) for item in exposure.items]})
+    return encode({**said, "items": exposure.items})
 
 
 def exposure_of(text: bytes) -> Exposure:
     """The slate that was written as this."""
     said = decode(text.decode())
-    items = tuple(ExposedItem(**dict(zip(_OF_ITEM, values, strict=False))) for values in said.pop("items"))
+    items = tuple(ExposedItem(*values[: len(ExposedItem._fields)]) for values in said.pop("items"))
     experiments = tuple((name, arm) for name, arm in said.pop("experiments", ()))
     return Exposure(**said, items=items, experiments=experiments)
 

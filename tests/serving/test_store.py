@@ -1,6 +1,10 @@
 """What any online store promises, checked on each of them."""
 
 import asyncio
+import json
+import math
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +15,8 @@ from hypothesis import strategies as st
 from recsys.errors import StoreError
 from recsys.event import Event, EventColumns, EventType
 from serving.exporter import export
+from serving.store import exposures as slates
+from serving.store import schema
 from serving.store.protocol import ExposedItem, Exposure, Note, OnlineStore
 from tests.serving.stores import Place
 
@@ -196,11 +202,39 @@ async def test_a_slate_comes_back_as_it_was_handed_out(store: OnlineStore) -> No
         rung="without_model",
         candidates="0123456789abcdef0123456789abcdef",
         experiments=(("ranker", "treatment"), ("other", "control")),
-        items=(ExposedItem(item_id="i", position=0, propensity=0.25, score=1.5, source="popular"),),
+        items=(
+            ExposedItem(item_id="i", position=0, propensity=0.25, score=1.5, source="popular"),
+            ExposedItem(item_id='\u00fc"\\\n\0\U0001f9c0', position=1, propensity=1 / 3, score=1e-7, source="{}"),
+            ExposedItem(item_id="", position=2, propensity=1.0, score=math.inf, source=""),
+        ),
     )
     await store.record_exposures([exposure, replace(exposure, placement="again")])
     assert await store.exposure("r") == exposure
     assert await store.exposure("unheard of") is None
+
+
+@given(
+    st.lists(
+        st.builds(
+            ExposedItem,
+            item_id=st.text(),
+            position=st.integers(0, 99),
+            propensity=st.floats(0, 1),
+            score=st.floats(allow_nan=False) | st.integers(0, 9),
+            source=st.text(),
+        ),
+        max_size=3,
+    )
+)
+def test_items_of_a_slate_are_written_as_json_writes_them(items: list[ExposedItem]) -> None:
+    exposure = Exposure(
+        recommendation_id="r", at=0, placement="", policy="", model_version="", knowledge="", items=tuple(items)
+    )
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema.prepare(connection)
+        slates.write(connection, [exposure])
+        [(text,)] = connection.execute("SELECT items FROM exposures").fetchall()
+    assert text == json.dumps([item._asdict() for item in items])
 
 
 async def test_events_are_there_after_closing_and_opening_again(lasting_place: Place) -> None:
