@@ -300,10 +300,13 @@ def _state(question: Question, events: EventColumns, at: int, recommender: Recom
         store=question.store,
         item=recommender.catalogue.index_of(question.item_id),
     )
-    history = remembered(recommender.coding.of_columns(events, before=at), limit)
+    coded = recommender.coding.of_columns(events, before=at)
+    history = remembered(coded, limit)
     exclude = frozenset(offer.index_of(item_id) for item_id in question.exclude)
     seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
-    hidden = exclude | seen | _in_hand(events, offer)
+    hidden = exclude | seen
+    if not coded.item.all():  # something that the model does not know
+        hidden |= _in_hand(events, offer)
     return ShopperState(history, context, hidden, question.wanted, shopper=name_of(question))
 
 
