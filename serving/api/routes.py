@@ -21,7 +21,7 @@ from serving.api.recommendation import (
     RecommendationRequest,
     RecommendationResponse,
 )
-from serving.api.spoken import REFUSALS, body_of, json_of, problems_of, service_of
+from serving.api.spoken import REFUSALS, Json, body_of, json_of, problems_of, service_of
 from serving.pipeline import Answer, Question
 from serving.security.caller import caller_of, speaks_of_user
 from serving.security.scope import Scope, needs, needs_none
@@ -79,7 +79,7 @@ async def recommendations(request: Request) -> Response:
         speaks_of_user(request)
     deadline_s = _deadline_s(request.headers.get(DEADLINE["name"]))
     answer = await service_of(request).answering.answer(_question(asked), deadline_s=deadline_s)
-    return Response(to_json(_response(answer)), media_type="application/json")
+    return Json(to_json(_response(answer)))
 
 
 @router.get(
