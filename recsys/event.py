@@ -42,6 +42,7 @@ Schema version 2. A change adds a version here and a migration in `recsys/log`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 import pyarrow as pa
 
@@ -206,37 +207,29 @@ class EventColumns:
         """Of events in any order."""
         ordered = sorted(events, key=lambda event: (event.occurred_at, event.event_id))
         rest = [tuple([getattr(event, name) for event in ordered]) for name in _REST]
-        return cls.told(tuple([_CODES[event.type] for event in ordered]), *rest)
+        return cls.told([tuple([_CODES[event.type] for event in ordered]), *rest])
 
     @classmethod
-    def told(
-        cls,
-        type: Sequence[int],
-        occurred_at: Sequence[int],
-        item_id: tuple[str | None, ...],
-        quantity: tuple[float | None, ...],
-        price: tuple[float | None, ...],
-        list_price: tuple[float | None, ...],
-        channel: tuple[str | None, ...],
-        device: tuple[str | None, ...],
-        position: tuple[int | None, ...],
-        query: tuple[str | None, ...],
-    ) -> "EventColumns":
-        """Of whole columns in the right order, where a quantity that nobody gave is None: those that say nothing are
-        left out."""
+    def told(cls, columns: Iterable[tuple[Any, ...]]) -> "EventColumns":
+        """Of all columns [E] in the order of the fields, a quantity that nobody gave being None: those that say nothing
+        are left out."""
+        code, occurred_at, item_id, quantity, *rest = columns
         count = len(occurred_at)
-        given = quantity.count(None) + quantity.count(1.0) < count
+        is_given = quantity.count(None) + quantity.count(1.0) < count
+        price, list_price, channel, device, position, query = [
+            None if column.count(None) == count else column for column in rest
+        ]
         return cls(
-            type=type,
+            type=code,
             occurred_at=occurred_at,
             item_id=None if item_id.count(None) == count else item_id,
-            quantity=tuple([1.0 if units is None else units for units in quantity]) if given else None,
-            price=None if price.count(None) == count else price,
-            list_price=None if list_price.count(None) == count else list_price,
-            channel=None if channel.count(None) == count else channel,
-            device=None if device.count(None) == count else device,
-            position=None if position.count(None) == count else position,
-            query=None if query.count(None) == count else query,
+            quantity=tuple([1.0 if units is None else units for units in quantity]) if is_given else None,
+            price=price,
+            list_price=list_price,
+            channel=channel,
+            device=device,
+            position=position,
+            query=query,
         )
 
 

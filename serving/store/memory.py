@@ -12,7 +12,7 @@ from recsys.errors import StoreError
 from recsys.event import Event
 from recsys.log.erase import Named
 from recsys.log.erasures import Erasures
-from serving.store import erasing, items, notes, schema
+from serving.store import acts, erasing, items, notes, schema
 from serving.store import exposures as slates
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
@@ -43,7 +43,7 @@ class MemoryStore:
         """The `limit` latest things that the shopper did, oldest first."""
         until = FAR_OFF if before is None else before
         return self._done(
-            lambda connection: schema.history(
+            lambda connection: acts.history(
                 connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit
             )
         )
@@ -54,7 +54,7 @@ class MemoryStore:
         """What a history needs of the same, and what the shopper agrees to."""
         until = FAR_OFF if before is None else before
         return self._done(
-            lambda connection: schema.known(
+            lambda connection: acts.known(
                 connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit
             )
         )

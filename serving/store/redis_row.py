@@ -103,8 +103,7 @@ def columns_of(rows: Sequence[bytes], *, limit: int) -> EventColumns:
     columns = [*zip_longest(*[one[2] for one in ordered])]
     nothing = (None,) * len(ordered)
     columns += [nothing] * (_VALUES - len(columns))
-    type, *rest = [columns[place] for place in _OF_HISTORY]
-    return EventColumns.told(type, *rest)
+    return EventColumns.told([columns[place] for place in _OF_HISTORY])
 
 
 def agreed_of(statements: Sequence[Sequence[bytes]]) -> frozenset[str] | None:

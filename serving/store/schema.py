@@ -3,19 +3,15 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from itertools import chain
 from typing import Any
 
-from recsys.consent import OfVisitor, merged
 from recsys.errors import StoreError
-from recsys.event import ACTS, CODE_OF_NAME, Event, EventColumns, EventType
+from recsys.event import Event, EventType
 from recsys.log.erase import Named
 from serving.store import consent, erasing, exposures, identity, items, notes
 from serving.store.draft import Draft
 from serving.store.erasure import left_of
-from serving.store.protocol import Arrival, Held, Known
+from serving.store.protocol import Arrival, Held
 
 VERSION = 5
 
@@ -60,24 +56,16 @@ _DROP_INDEXES = "; ".join(
     f"DROP INDEX IF EXISTS {name}" for name in ("events_by_user", "events_by_anonymous", "events_of_both")
 )
 
-_COLUMNS = (
+COLUMNS = (
     "event_id, type, occurred_at, user_id, anonymous_id, session_id, channel, device, store, item_id, quantity, price, "
     "list_price, currency, query, placement, recommendation_id, position, consent, filters, rating, offer_id"
 )
-_PLACES = ", ".join("?" for _ in _COLUMNS.split(","))
-_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (event_id) DO NOTHING"
+_PLACES = ", ".join("?" for _ in COLUMNS.split(","))
+_INSERT = f"INSERT INTO events ({COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (event_id) DO NOTHING"
 
-_ACTS = ", ".join(f"'{event_type}'" for event_type in sorted(ACTS))
-_LATEST = (
-    f"SELECT {{}} FROM events WHERE {{}} AND occurred_at >= ? AND occurred_at < ? AND type IN ({_ACTS}) "
-    "ORDER BY occurred_at DESC, event_id DESC LIMIT ?"
-)
-_OF_USER, _OF_VISITOR = "user_id = ?", "anonymous_id = ? AND user_id IS NULL"
-_FEW = "event_id, type, occurred_at, item_id, quantity, price, list_price, channel, device, position, query"
-"""What answers need."""
-_ARRIVED = f"SELECT {_COLUMNS}, number FROM events WHERE number > ? AND event_id IS NOT NULL ORDER BY number LIMIT ?"
+_ARRIVED = f"SELECT {COLUMNS}, number FROM events WHERE number > ? AND event_id IS NOT NULL ORDER BY number LIMIT ?"
 _THEIRS = "(user_id = ? OR (user_id IS NULL AND anonymous_id IN (SELECT value FROM json_each(?))))"
-_ARRIVED_OF = f"SELECT {_COLUMNS}, number FROM events WHERE number > ? AND {_THEIRS} ORDER BY number LIMIT ?"
+_ARRIVED_OF = f"SELECT {COLUMNS}, number FROM events WHERE number > ? AND {_THEIRS} ORDER BY number LIMIT ?"
 _EXPOSED_TO = f"SELECT recommendation_id FROM exposures WHERE {_THEIRS} ORDER BY at, recommendation_id"
 _TYPES = {str(event_type): event_type for event_type in EventType}
 
@@ -126,7 +114,7 @@ def _from_3(connection: sqlite3.Connection) -> None:
     """Version 3 numbered events by the row, which VACUUM may change, and could not tell whose slates are."""
     _run(connection, f"ALTER TABLE events RENAME TO events_3; {_DROP_INDEXES}")
     _run(connection, _EVENTS)
-    connection.execute(f"INSERT INTO events (number, {_COLUMNS}) SELECT rowid, {_COLUMNS} FROM events_3 ORDER BY rowid")
+    connection.execute(f"INSERT INTO events (number, {COLUMNS}) SELECT rowid, {COLUMNS} FROM events_3 ORDER BY rowid")
     _run(connection, f"DROP TABLE events_3; {_OF_BOTH} {_EXPOSURES_OF} {erasing.TABLES}")
     _from_4(connection)
 
@@ -153,85 +141,6 @@ def insert(connection: sqlite3.Connection, events: Sequence[Event]) -> list[bool
     accepted = [event is not None and connection.execute(_INSERT, _row(event)).rowcount == 1 for event in kept]
     identity.told(connection, (event for event, new in zip(kept, accepted, strict=True) if event is not None and new))
     return accepted
-
-
-def history(
-    connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None, before: int, limit: int
-) -> list[Event]:
-    """The `limit` latest things that the shopper did before an instant, oldest first."""
-    acts = _Acts(_COLUMNS, before, limit)
-    rows, _ = acts.of(connection, user_id=user_id, anonymous_id=anonymous_id)
-    return [_event(row) for row in rows]
-
-
-def known(
-    connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None, before: int, limit: int
-) -> Known:
-    """What a history needs of the same, and what the shopper agrees to."""
-    rows, agreed = _Acts(_FEW, before, limit).of(connection, user_id=user_id, anonymous_id=anonymous_id)
-    if not rows:
-        return Known(agreed=agreed)
-    _, types, *columns = zip(*rows, strict=True)
-    said = EventColumns.told(tuple([CODE_OF_NAME[name] for name in types]), *columns)
-    return Known(said, agreed)
-
-
-@dataclass(frozen=True, slots=True)
-class _Acts:
-    """Reads `columns` of the `limit` latest things that a shopper did before an instant, the event id, the type and the
-    instant among them first."""
-
-    columns: str
-    before: int
-    limit: int
-
-    def of(
-        self, connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None
-    ) -> tuple[list[tuple[Any, ...]], frozenset[str] | None]:
-        """The rows in order of time and then of event id, and what the shopper agrees to."""
-        parts: list[list[tuple[Any, ...]]] = []
-        told: list[OfVisitor] = []
-        before = self.before
-        changes = identity.changes_of(connection, anonymous_id, before=before) if anonymous_id is not None else []
-        user = user_id if user_id is not None or not changes else changes[-1].user
-        if user is not None:
-            parts.append(self._latest(connection, _OF_USER, user, identity.LONG_AGO, before))
-            visitors = dict.fromkeys(identity.visitors_of(connection, user, before=before))
-            for visitor in visitors if anonymous_id is None else {anonymous_id: None, **visitors}:
-                is_asking = visitor == anonymous_id
-                linked = changes if is_asking else identity.changes_of(connection, visitor, before=before)
-                spans = identity.spans_of_user(linked, user, signing_in=is_asking and user_id is not None)
-                parts += self._of_visitor(connection, visitor, spans)
-                if (said := consent.of_visitor(connection, visitor)) is not None:
-                    told.append(OfVisitor(said, *identity.last_link(linked, user, is_asking=is_asking)))
-            agreed = merged(consent.of_user(connection, user), told)
-        elif anonymous_id is not None:
-            parts += self._of_visitor(connection, anonymous_id, identity.spans_of_visitor(changes))
-            agreed = merged(consent.of_visitor(connection, anonymous_id))
-        else:
-            agreed = None
-        return self._in_order([part for part in parts if part]), agreed
-
-    def _of_visitor(
-        self, connection: sqlite3.Connection, visitor: str, spans: Sequence[identity.Span]
-    ) -> list[list[tuple[Any, ...]]]:
-        return [self._latest(connection, _OF_VISITOR, visitor, first, min(last, self.before)) for first, last in spans]
-
-    def _latest(
-        self, connection: sqlite3.Connection, who: str, name: str, first: int, last: int
-    ) -> list[tuple[Any, ...]]:
-        statement = _latest(self.columns, who)
-        return connection.execute(statement, (name, first, last, self.limit)).fetchall()
-
-    def _in_order(self, parts: Sequence[list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
-        if len(parts) == 1:
-            return parts[0][::-1]
-        return sorted(chain.from_iterable(parts), key=_moment_then_id)[-self.limit :]
-
-
-@cache
-def _latest(columns: str, who: str) -> str:
-    return _LATEST.format(columns, who)
 
 
 def _row(event: Event) -> tuple[Any, ...]:
@@ -263,7 +172,7 @@ def _row(event: Event) -> tuple[Any, ...]:
 
 def arrived(connection: sqlite3.Connection, *, after: int, limit: int) -> list[Arrival]:
     """The `limit` next events after a row number, in order."""
-    return [Arrival(int(row[-1]), _event(row[:-1])) for row in connection.execute(_ARRIVED, (after, limit))]
+    return [Arrival(int(row[-1]), event_of(row[:-1])) for row in connection.execute(_ARRIVED, (after, limit))]
 
 
 def held(connection: sqlite3.Connection, shopper: Named, *, after: int, limit: int) -> Held:
@@ -272,7 +181,7 @@ def held(connection: sqlite3.Connection, shopper: Named, *, after: int, limit: i
     user = shopper.id if shopper.kind == "user" else None
     theirs = (user, json.dumps(visitors))
     rows = connection.execute(_ARRIVED_OF, (after, *theirs, limit))
-    events = tuple(Arrival(int(row[-1]), _event(row[:-1])) for row in rows)
+    events = tuple(Arrival(int(row[-1]), event_of(row[:-1])) for row in rows)
     if after > 0:
         return Held(visitors, events)
     slates = [exposures.read(connection, row[0]) for row in connection.execute(_EXPOSED_TO, theirs).fetchall()]
@@ -280,11 +189,8 @@ def held(connection: sqlite3.Connection, shopper: Named, *, after: int, limit: i
     return Held(visitors, events, tuple(slate for slate in slates if slate is not None), links)
 
 
-def _moment_then_id(row: tuple[Any, ...]) -> tuple[int, str]:
-    return row[2], row[0]
-
-
-def _event(row: tuple[Any, ...]) -> Event:
+def event_of(row: tuple[Any, ...]) -> Event:
+    """The event of a row of `COLUMNS`."""
     return Draft(
         row[0],
         _TYPES[row[1]],

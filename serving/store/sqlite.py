@@ -18,7 +18,7 @@ from recsys.event import Event
 from recsys.log.erase import Named
 from recsys.log.erasures import Erasures
 from serving.batching import Batching
-from serving.store import erasing, items, notes, schema
+from serving.store import acts, erasing, items, notes, schema
 from serving.store import exposures as slates
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
@@ -89,9 +89,7 @@ class SqliteStore:
         until = FAR_OFF if before is None else before
 
         def work(connection: sqlite3.Connection) -> None:
-            found[:] = [
-                schema.history(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)
-            ]
+            found[:] = [acts.history(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)]
 
         await self._open.read(work)
         return found[0]
@@ -104,7 +102,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             until = FAR_OFF if before is None else before
-            found[:] = [schema.known(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)]
+            found[:] = [acts.known(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)]
 
         await self._open.read(work)
         return found[0]
