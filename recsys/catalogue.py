@@ -5,6 +5,7 @@ Index 0 is padding and "unknown item"; real items start at 1. This is said here 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
@@ -74,6 +75,11 @@ class Catalogue:
     def index_of(self, item_id: str | None) -> int:
         """The index of an id; 0 if the catalogue does not hold it."""
         return self._index.get(item_id, UNKNOWN) if item_id is not None else UNKNOWN
+
+    def indices(self, item_ids: Sequence[str | None]) -> np.ndarray:
+        """Indices [N] int32 of a few ids; 0 where unknown or None."""
+        found = map(self._index.get, item_ids, repeat(UNKNOWN))  # type: ignore[arg-type] # None is no key
+        return np.fromiter(found, np.int32, len(item_ids))
 
     def indices_of(self, item_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Indices [N] int64 of a column of ids; 0 where unknown or null."""

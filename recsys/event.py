@@ -39,9 +39,10 @@ at an instant):
 Schema version 2. A change adds a version here and a migration in `recsys/log`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 import pyarrow as pa
 
@@ -77,6 +78,7 @@ _CODES = {event_type: number for number, event_type in enumerate(EventType, star
 TYPE_ROWS = _CODES[EventType.UNLINK] + 1
 """Rows of a model's table of event types: the types that came later are part of no history, and released weights have
 as many."""
+CODE_OF_NAME: dict[str, int] = {event_type.value: number for event_type, number in _CODES.items()}
 EVENT_TYPE_OF_CODE = {number: event_type for event_type, number in _CODES.items()}
 
 INTERACTIONS = frozenset(
@@ -176,6 +178,62 @@ class Event:
     recommendation_id: str | None = None
     position: int | None = None
     consent: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventColumns:
+    """What a history needs of E events, column by column, in order of `occurred_at` and then of event id.
+
+    Fields as in `EVENT_SCHEMA`, but `type` is `EventType.code` and `occurred_at` microseconds UTC. A column that says
+    nothing of any event, or of every one a quantity of 1, is None.
+    """
+
+    type: Sequence[int] = ()
+    occurred_at: Sequence[int] = ()
+    item_id: Sequence[str | None] | None = None
+    quantity: Sequence[float] | None = None
+    price: Sequence[float | None] | None = None
+    list_price: Sequence[float | None] | None = None
+    channel: Sequence[str | None] | None = None
+    device: Sequence[str | None] | None = None
+    position: Sequence[int | None] | None = None
+    query: Sequence[str | None] | None = None
+
+    def __len__(self) -> int:
+        return len(self.occurred_at)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> "EventColumns":
+        """Of events in any order."""
+        ordered = sorted(events, key=lambda event: (event.occurred_at, event.event_id))
+        rest = [tuple([getattr(event, name) for event in ordered]) for name in _REST]
+        return cls.told([tuple([_CODES[event.type] for event in ordered]), *rest])
+
+    @classmethod
+    def told(cls, columns: Iterable[tuple[Any, ...]]) -> "EventColumns":
+        """Of all columns [E] in the order of the fields, a quantity that nobody gave being None: those that say nothing
+        are left out."""
+        code, occurred_at, item_id, quantity, *rest = columns
+        count = len(occurred_at)
+        is_given = quantity.count(None) + quantity.count(1.0) < count
+        price, list_price, channel, device, position, query = [
+            None if column.count(None) == count else column for column in rest
+        ]
+        return cls(
+            type=code,
+            occurred_at=occurred_at,
+            item_id=None if item_id.count(None) == count else item_id,
+            quantity=tuple([1.0 if units is None else units for units in quantity]) if is_given else None,
+            price=price,
+            list_price=list_price,
+            channel=channel,
+            device=device,
+            position=position,
+            query=query,
+        )
+
+
+_REST = [column.name for column in fields(EventColumns) if column.name != "type"]
 
 
 def events_table(events: Sequence[Event]) -> pa.Table:

@@ -7,7 +7,7 @@ them is shared code, so offline and online cannot drift apart.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -74,9 +74,9 @@ class History:
     _told: "dict[object, History]" = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in _NOTHING:
+        for name, nothing in _NOTHING.items():
             if getattr(self, name) is _ABSENT:
-                object.__setattr__(self, name, _unknown(name, len(self.item)))
+                object.__setattr__(self, name, nothing[: len(self.item)])
 
     @classmethod
     def empty(cls) -> "History":
@@ -144,7 +144,7 @@ class History:
         return start
 
 
-_NOTHING: dict[str, np.ndarray] = {
+_VALUE_OF_NOTHING: dict[str, np.ndarray] = {
     "quantity": np.array(1, np.float32),
     "price": np.array(np.nan, np.float32),
     "list_price": np.array(np.nan, np.float32),
@@ -153,14 +153,8 @@ _NOTHING: dict[str, np.ndarray] = {
     "position": np.array(-1, np.int16),
     "query": np.zeros(QUERY_TOKENS, np.int16),
 }
-"""What a column says where nothing is known."""
-
-
-@lru_cache(maxsize=4_096)
-def _unknown(name: str, count: int) -> np.ndarray:
-    """A column of so many events of which nothing is known; one for all histories, it cannot be written to."""
-    nothing = _NOTHING[name]
-    return np.broadcast_to(nothing, (count, *nothing.shape))
+_NOTHING = {name: np.broadcast_to(value, (2**48, *value.shape)) for name, value in _VALUE_OF_NOTHING.items()}
+"""What a column says where nothing is known, longer than any history: a slice is made sooner than a column."""
 
 
 HISTORY_COLUMNS = tuple(column.name for column in fields(History) if column.init)

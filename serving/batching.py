@@ -54,15 +54,23 @@ class Batching(Generic[Question, Answer]):
         """How many questions nobody works on yet."""
         return self._queue.qsize()
 
-    async def __call__(self, question: Question) -> Answer:
-        """The answer to one question; raises what `work` gave for it, or OverloadError."""
+    async def __call__(self, question: Question, *, within_s: float | None = None) -> Answer:
+        """The answer to one question; raises what `work` gave for it, OverloadError, or TimeoutError where it is not
+        there within so many seconds."""
         if self._closed:
             raise OverloadError(f"{self._name} is shutting down")
         if self._queue.qsize() >= self._limit:
             raise OverloadError(f"{self._name} already has {self._limit} requests waiting; try again in a moment")
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
         self._queue.put((question, future, time.perf_counter()))
-        return await future
+        if within_s is None:
+            return await future
+        too_late = loop.call_later(max(0.0, within_s), _give_up, future)
+        try:
+            return await future
+        finally:
+            too_late.cancel()
 
     async def close(self) -> None:
         """Answer what is queued, then end the thread."""
@@ -84,7 +92,7 @@ class Batching(Generic[Question, Answer]):
                     self._queue.put(None)
                     break
                 batch.append(more)
-            wanted = [(question, future, asked) for question, future, asked in batch if not future.cancelled()]
+            wanted = [(question, future, asked) for question, future, asked in batch if not future.done()]
             if not wanted:
                 continue
             started = time.perf_counter()
@@ -102,6 +110,12 @@ class Batching(Generic[Question, Answer]):
             mismatch = RuntimeError(f"{self._name} gave {len(answers)} answers to {len(questions)} questions")
             return [mismatch] * len(questions)
         return answers
+
+
+def _give_up(future: "asyncio.Future[Answer]") -> None:
+    """A timer of its own, because `asyncio.timeout` has the whole task cancelled and takes several times as long."""
+    if not future.done():
+        future.set_exception(TimeoutError())
 
 
 def _hand_over(futures: Sequence[asyncio.Future[Answer]], answers: Sequence[Answer | Exception]) -> None:

@@ -1,7 +1,6 @@
 """What of a store is exported: records numbered in the order in which they became durable, and how they become rows."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Protocol, TypeVar
 
 import pyarrow as pa
@@ -94,7 +93,7 @@ class ExposureFeed:
         columns = {
             **{name: [getattr(one, name) for one in records] for name in EXPOSURE_SCHEMA.names if name not in _MADE},
             "shown_at": [one.at for one in records],
-            "items": [[asdict(item) for item in one.items] for one in records],
+            "items": [[item._asdict() for item in one.items] for one in records],
         }
         return pa.table(
             [pa.array(columns[field.name], field.type) for field in EXPOSURE_SCHEMA], schema=EXPOSURE_SCHEMA

@@ -169,7 +169,7 @@ class Ladder:
                 slates = self._tried(rung, asked)
                 if slates is not None:
                     degraded = "; ".join(part for part in (reason, _WITHOUT[rung]) if part) or None
-                    return [Answered(replace(slate, degraded=degraded), rung) for slate in slates]
+                    return [Answered(_degraded(slate, degraded), rung) for slate in slates]
                 if len(asked) > 1:
                     return [answered for one in asked for answered in self._standing_on(rung, [one], reason)]
                 self._trust.note(rung, held=False)
@@ -189,6 +189,10 @@ class Ladder:
         self.pace.note(rung, len(asked), time.perf_counter() - began)
         self._trust.note(rung, held=True)
         return slates
+
+
+def _degraded(slate: Slate, why: str | None) -> Slate:
+    return slate if slate.degraded == why else replace(slate, degraded=why)
 
 
 _NOTHING = Slate(items=(), knowledge=Knowledge.COLD, policy="none", model_version="none")

@@ -22,12 +22,12 @@ from recsys.catalogue import Item
 from recsys.clock import SECOND, Clock
 from recsys.consent import Default, Rules
 from recsys.errors import OverloadError, RecsysError
-from recsys.event import Event, EventType
+from recsys.event import Event, EventColumns, EventType
 from recsys.log.erasures import Kind
 from recsys.retrieval.assortment import Assortment
 from recsys.retrieval.filter.expression import Filter
 from recsys.sequence.question import remembered
-from recsys.slate import Slate, SlateItem
+from recsys.slate import SlateItem
 from recsys.state import Context, Knowledge, ShopperState
 from serving.batching import Batching
 from serving.experiment import Experiment, Treatment, treatment
@@ -41,7 +41,8 @@ from serving.watching.request import CURRENT, within
 _log = logging.getLogger("attune.pipeline")
 _LEAVING_S = 0.002
 """What an answer still needs once it is made."""
-_HANDLED = {EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE}
+_REMOVED = EventType.REMOVE_FROM_CART.code
+_HANDLED = {EventType.ADD_TO_CART.code, _REMOVED, EventType.PURCHASE.code}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,7 @@ class _Read:
     recommender: Recommends
     history_limit: int
     at: int
-    events: Sequence[Event]
+    events: EventColumns
     due: float
     request: str | None
     with_ranker: bool = True
@@ -102,7 +103,7 @@ class _Read:
         except Exception as failure:  # noqa: BLE001 - whatever is stored there, the shopper shall get an answer
             with within(self.request):
                 _log.warning("a history cannot be read, answering without it", exc_info=failure)
-            state = _state(self.question, (), self.at, self.recommender, limit=self.history_limit)
+            state = _state(self.question, EventColumns(), self.at, self.recommender, limit=self.history_limit)
         return Asked(self.recommender, state, self.question.count, self.due, self.request, self.with_ranker)
 
 
@@ -113,7 +114,7 @@ class _May:
 
     asked: Question
     recorded: Question
-    events: Sequence[Event]
+    events: EventColumns
     consent: Default | None
     trouble: str | None = None
 
@@ -174,19 +175,17 @@ class Answering:
         slate, rung = answered.slate, answered.rung.name.lower()
         degraded = "; ".join(part for part in (may.trouble, slate.degraded) if part) or None
         recommendation_id = str(uuid.uuid4())
-        self._exposures.record(
-            _exposure(recommendation_id, at, may.recorded, replace(slate, degraded=degraded), rung, treated)
-        )
+        self._exposures.record(_exposure(recommendation_id, at, may.recorded, answered, degraded, treated))
         self._meter.answered(
             rung if may.trouble is None else "without_history",
             item_ids=[item.item_id for item in slate.items],
             top_score=slate.items[0].score if slate.items else 0.0,
-            newest_s=(at - may.events[-1].occurred_at) / SECOND if may.events and may.consent == "granted" else None,
+            newest_s=(at - may.events.occurred_at[-1]) / SECOND if may.events and may.consent == "granted" else None,
         )
         return Answer(
             recommendation_id=recommendation_id,
             model_version=slate.model_version,
-            items=tuple((offer.item(item.index), item) for item in slate.items),
+            items=tuple([(offer.item(item.index), item) for item in slate.items]),
             knowledge=slate.knowledge,
             degraded=degraded,
             rung=answered.rung,
@@ -214,13 +213,10 @@ class Answering:
         await self._batch.close()
 
     def _practise(self, recommender: Recommends, running: Recommends, at: int, limit: int) -> None:
-        seen = Event(
-            event_id="",
-            type=EventType.VIEW,
-            occurred_at=at - SECOND,
-            item_id=recommender.catalogue.id_of(1),
+        seen = _view(recommender.catalogue.id_of(1), at - SECOND)
+        stranger, visitor = (
+            _state(Question(), events, at, recommender, limit=limit) for events in (EventColumns(), seen)
         )
-        stranger, visitor = (_state(Question(), events, at, recommender, limit=limit) for events in ((), (seen,)))
         self._ladder.prepare(recommender, stranger, running=running)
         for state in (stranger, visitor):
             recommender.answer([state], counts=[10], rng=np.random.default_rng(0))
@@ -233,8 +229,7 @@ class Answering:
 
     async def _in_time(self, read: _Read) -> Answered:
         try:
-            async with asyncio.timeout(max(0.0, read.due - time.perf_counter())):
-                return await self._batch(read)
+            return await self._batch(read, within_s=read.due - time.perf_counter())
         except TimeoutError:
             return self._ladder.static(read.asked(), "the answer was not ready in time")
 
@@ -253,7 +248,9 @@ class Answering:
         except (RecsysError, TimeoutError):
             self._meter.store_failed("history")
             trouble = "the shopper's history could not be read; answered from the request alone"
-            return _May(asked=question, recorded=_unnamed(question), events=[], consent=None, trouble=trouble)
+            return _May(
+                asked=question, recorded=_unnamed(question), events=EventColumns(), consent=None, trouble=trouble
+            )
         if not self._consent.personalisation.allows(known.agreed):
             unnamed = _unnamed(question)
             return _May(asked=unnamed, recorded=unnamed, events=_on_the_page(question, at), consent="denied")
@@ -264,7 +261,7 @@ class Answering:
     async def _known(self, question: Question, at: int, *, limit: int, due: float) -> Known:
         """What the shopper did and agrees to; at most half of the time that is left is spent on it."""
         if question.user_id is None and question.anonymous_id is None:
-            return Known([])
+            return Known()
         async with asyncio.timeout(min(self._store_timeout_s, (due - time.perf_counter()) / 2)):
             return await self._store.known(
                 user_id=question.user_id,
@@ -279,24 +276,19 @@ def _unnamed(question: Question) -> Question:
     return replace(question, user_id=None, anonymous_id=None, session_id=None)
 
 
-def _on_the_page(question: Question, at: int) -> list[Event]:
+def _on_the_page(question: Question, at: int) -> EventColumns:
     """The item that the page is about, as if it had just been looked at: it is part of the question."""
     if question.item_id is None:
-        return []
-    looked_at = Event(
-        event_id="",
-        type=EventType.VIEW,
-        occurred_at=at - 1,
-        item_id=question.item_id,
-        channel=question.channel,
-        device=question.device,
-    )
-    return [looked_at]
+        return EventColumns()
+    return _view(question.item_id, at - 1, channel=question.channel, device=question.device)
 
 
-def _state(
-    question: Question, events: Sequence[Event], at: int, recommender: Recommends, *, limit: int
-) -> ShopperState:
+def _view(item_id: str, at: int, *, channel: str | None = None, device: str | None = None) -> EventColumns:
+    looked_at = Event(event_id="", type=EventType.VIEW, occurred_at=at, item_id=item_id, channel=channel, device=device)
+    return EventColumns.of([looked_at])
+
+
+def _state(question: Question, events: EventColumns, at: int, recommender: Recommends, *, limit: int) -> ShopperState:
     """What is known of the shopper now, in the recommender's own numbers."""
     offer = offer_of(recommender)
     context = Context(
@@ -308,10 +300,13 @@ def _state(
         store=question.store,
         item=recommender.catalogue.index_of(question.item_id),
     )
-    history = remembered(recommender.coding.of_events(events, before=at), limit)
+    coded = recommender.coding.of_columns(events, before=at)
+    history = remembered(coded, limit)
     exclude = frozenset(offer.index_of(item_id) for item_id in question.exclude)
     seen = frozenset(history.interactions().item.tolist()) if question.exclude_seen else frozenset()
-    hidden = exclude | seen | _in_hand(events, offer)
+    hidden = exclude | seen
+    if not coded.item.all():  # something that the model does not know
+        hidden |= _in_hand(events, offer)
     return ShopperState(history, context, hidden, question.wanted, shopper=name_of(question))
 
 
@@ -329,19 +324,25 @@ def ids_in(shopper: str) -> list[tuple[Kind, str]]:
     return [("user", user), ("anonymous", rest[len(user or str(None)) + 1 :])]
 
 
-def _in_hand(events: Sequence[Event], offer: Assortment) -> frozenset[int]:
+def _in_hand(events: EventColumns, offer: Assortment) -> frozenset[int]:
     """Of items that came after the training, those in the basket and those bought: the model cannot tell them from
     others, so they are not offered again before it has learnt of them."""
     later: dict[int, bool] = {}
-    for event in events:
-        if event.type in _HANDLED and (index := offer.index_of(event.item_id)) >= offer.known:
-            later[index] = event.type is not EventType.REMOVE_FROM_CART
+    for kind, item_id in zip(events.type, events.item_id or (), strict=False):
+        if kind in _HANDLED and (index := offer.index_of(item_id)) >= offer.known:
+            later[index] = kind != _REMOVED
     return frozenset(index for index, in_hand in later.items() if in_hand)
 
 
 def _exposure(
-    recommendation_id: str, at: int, question: Question, slate: Slate, rung: str, treated: Treatment
+    recommendation_id: str,
+    at: int,
+    question: Question,
+    answered: Answered,
+    degraded: str | None,
+    treated: Treatment,
 ) -> Exposure:
+    slate = answered.slate
     return Exposure(
         recommendation_id=recommendation_id,
         at=at,
@@ -355,18 +356,14 @@ def _exposure(
         device=question.device,
         channel=question.channel,
         store=question.store,
-        degraded=slate.degraded,
-        rung=rung,
+        degraded=degraded,
+        rung=answered.rung.name.lower(),
         candidates=slate.candidates,
         experiments=tuple(treated.arms.items()),
         items=tuple(
-            ExposedItem(
-                item_id=item.item_id,
-                position=position,
-                propensity=item.propensity,
-                score=item.score,
-                source=item.source,
-            )
-            for position, item in enumerate(slate.items)
+            [
+                ExposedItem(item.item_id, position, item.propensity, item.score, item.source)
+                for position, item in enumerate(slate.items)
+            ]
         ),
     )

@@ -1,6 +1,6 @@
 """Canonical events -> the small numbers of a history: one table of codes for the log and for the online store."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.catalogue import Catalogue
-from recsys.event import Event, EventType
+from recsys.event import Event, EventColumns, EventType
 from recsys.feature.coding import Vocabulary
 from recsys.feature.query import token_columns, tokens
 from recsys.state import History
@@ -58,22 +58,53 @@ class Coding:
 
     def of_events(self, events: Iterable[Event], *, before: int) -> History:
         """The events strictly before `before`, in order of time; ties are stored by event id, which no feature sees."""
-        kept = sorted((e for e in events if e.occurred_at < before), key=lambda e: (e.occurred_at, e.event_id))
-        if not kept:
+        return self.of_columns(EventColumns.of(event for event in events if event.occurred_at < before), before=before)
+
+    def of_columns(self, events: EventColumns, *, before: int) -> History:
+        """Those of the events [E] that were strictly before `before`; columns that say nothing take no memory."""
+        count = len(events)
+        if not count:
             return History.empty()
-        return History(
-            item=np.array([self.catalogue.index_of(e.item_id) for e in kept], np.int32),
-            type=np.array([e.type.code for e in kept], np.int8),
-            time=np.array([e.occurred_at for e in kept], np.int64),
-            quantity=np.array([e.quantity for e in kept], np.float32),
-            price=_prices(e.price for e in kept),
-            list_price=_prices(e.list_price for e in kept),
-            channel=np.array([self.channels.code(e.channel) for e in kept], np.int8),
-            device=np.array([self.devices.code(e.device) for e in kept], np.int8),
-            position=np.array([-1 if e.position is None else min(e.position, _LAST_POSITION) for e in kept], np.int16),
-            query=np.array([tokens(e.query) for e in kept], np.int16),
+        item = np.zeros(count, np.int32) if events.item_id is None else self.catalogue.indices(events.item_id)
+        optional = {
+            "quantity": None if events.quantity is None else np.array(events.quantity, np.float32),
+            "price": _prices(events.price),
+            "list_price": _prices(events.list_price),
+            "channel": _codes(self.channels, events.channel),
+            "device": _codes(self.devices, events.device),
+            "position": _positions(events.position),
+            "query": _tokens(events.query),
+        }
+        known = History(
+            item=item,
+            type=np.array(events.type, np.int8),
+            time=np.array(events.occurred_at, np.int64),
+            **{name: values for name, values in optional.items() if values is not None},
         )
+        return known if events.occurred_at[-1] < before else known.before(before)
 
 
-def _prices(prices: Iterable[float | None]) -> np.ndarray:
-    return np.array([np.nan if price is None else price for price in prices], np.float32)
+def _prices(prices: Sequence[float | None] | None) -> np.ndarray | None:
+    return None if prices is None else np.array(prices, np.float64).astype(np.float32)
+
+
+def _codes(names: Vocabulary, said: Sequence[str | None] | None) -> np.ndarray | None:
+    """Codes [E] of names; each is looked up once."""
+    if said is None:
+        return None
+    code = {name: names.code(name) for name in set(said)}
+    return np.array([code[name] for name in said], np.int8)
+
+
+def _positions(positions: Sequence[int | None] | None) -> np.ndarray | None:
+    if positions is None:
+        return None
+    return np.array([-1 if place is None else min(place, _LAST_POSITION) for place in positions], np.int16)
+
+
+def _tokens(texts: Sequence[str | None] | None) -> np.ndarray | None:
+    """Tokens [E, Q] of search texts; each is cut once."""
+    if texts is None:
+        return None
+    cut = {text: tokens(text) for text in set(texts)}
+    return np.array([cut[text] for text in texts], np.int16)

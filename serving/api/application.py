@@ -26,6 +26,7 @@ from serving.api.limits import BodyLimit, Shedding
 from serving.api.problem import Problem, ProblemBody
 from serving.api.recommendation import RecommendationRequest
 from serving.api.spoken import SCHEMA_REF
+from serving.api.straight import Straight
 from serving.security.gate import Gate
 from serving.security.guard import Guard
 from serving.security.scope import SCHEMES, UNDECLARED
@@ -53,6 +54,7 @@ def create_app(service: Service, *, max_concurrent: int = 128, guard: Guard | No
         description=_DESCRIPTION,
         lifespan=lifespan,
         openapi_url="/openapi.json" if guard is None or guard.security.documentation else None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # who might want it is asked at every request
         redirect_slashes=False,  # a redirect would repeat whatever host the request names
     )
     app.state.service = service
@@ -63,6 +65,7 @@ def create_app(service: Service, *, max_concurrent: int = 128, guard: Guard | No
     app.include_router(items.router)
     app.include_router(shoppers.router)
     app.include_router(admin.router)
+    app.add_middleware(Straight, routes=routes.STRAIGHT)
     app.add_middleware(BodyLimit, larger={backfill.PATH: backfill.MAX_BYTES})
     meter = service.lookout.meter
     app.add_middleware(Shedding, limit=max_concurrent, shed=meter.shed)

@@ -23,6 +23,7 @@ _ALWAYS = [
 ]
 _PERSONAL = [*_ALWAYS, (b"cache-control", b"no-store"), (b"content-security-policy", b"default-src 'none'")]
 """Answers of the API are somebody's own, true for a moment, and nothing a browser should ever show as a page."""
+_ADDED = {name for name, _ in _PERSONAL}
 _OWN = ("/v1/", "/healthz", "/readyz")
 
 
@@ -43,7 +44,8 @@ class Envelope:
             if message["type"] == "http.response.start":
                 said = message.get("headers", ())
                 names = {name for name, _ in said}
-                message["headers"] = [*said, *(one for one in added if one[0] not in names)]
+                missing = added if _ADDED.isdisjoint(names) else [one for one in added if one[0] not in names]
+                message["headers"] = [*said, *missing]
             await send(message)
 
         refusal = _refusal(scope)

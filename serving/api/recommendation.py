@@ -61,6 +61,10 @@ class QuestionContext(BaseModel):
     )
 
 
+_NOBODY, _NOWHERE = Shopper(), QuestionContext()
+"""What is taken where a question does not say; nobody can change them."""
+
+
 class RecommendationRequest(BaseModel):
     """A question for a slate."""
 
@@ -82,10 +86,10 @@ class RecommendationRequest(BaseModel):
         },
     )
 
-    shopper: Shopper = Field(default_factory=Shopper)
+    shopper: Shopper = Field(default_factory=lambda: _NOBODY)
     session: Text | None = None
     placement: Text = "home"
-    context: QuestionContext = Field(default_factory=QuestionContext)
+    context: QuestionContext = Field(default_factory=lambda: _NOWHERE)
     count: Annotated[int, Field(ge=1, le=100)] = 10
     exclude: Annotated[list[Text], Field(max_length=1_000)] = Field(
         default_factory=list, description="Items that must not be shown; unknown ids are ignored."

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from pydantic import JsonValue, ValidationError
 from pydantic_core import from_json, to_json
 from starlette.responses import Response
@@ -20,7 +21,7 @@ from serving.api.recommendation import (
     RecommendationRequest,
     RecommendationResponse,
 )
-from serving.api.spoken import REFUSALS, body_of, json_of, problems_of, service_of
+from serving.api.spoken import REFUSALS, Json, body_of, json_of, problems_of, service_of
 from serving.pipeline import Answer, Question
 from serving.security.caller import caller_of, speaks_of_user
 from serving.security.scope import Scope, needs, needs_none
@@ -78,7 +79,7 @@ async def recommendations(request: Request) -> Response:
         speaks_of_user(request)
     deadline_s = _deadline_s(request.headers.get(DEADLINE["name"]))
     answer = await service_of(request).answering.answer(_question(asked), deadline_s=deadline_s)
-    return Response(to_json(_response(answer)), media_type="application/json")
+    return Json(to_json(_response(answer)))
 
 
 @router.get(
@@ -108,6 +109,12 @@ async def readyz(request: Request) -> Readiness | Ready:
         return found if caller_of(request).may(Scope.ADMIN) else Ready()
     except StoreError:
         raise Problem(503, "the event store cannot be read at the moment", kind="store-unavailable") from None
+
+
+STRAIGHT = [
+    route for route in router.routes if isinstance(route, APIRoute) and route.endpoint in (events, recommendations)
+]
+"""The routes of every page view (`serving/api/straight.py`)."""
 
 
 def _offered(body: bytes) -> Sequence[object]:

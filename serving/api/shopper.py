@@ -124,5 +124,7 @@ def said_of(event: Event | Exposure) -> dict[str, Any]:
 def _said(one: Event | Exposure) -> Iterator[tuple[str, Any]]:
     for field in fields(one):
         value = getattr(one, field.name)
-        if value is not None:
+        if field.name == "items":
+            yield "items", [item._asdict() for item in value]
+        elif value is not None:
             yield field.name, to_datetime(value) if field.name in ("occurred_at", "at") else value

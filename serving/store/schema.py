@@ -5,14 +5,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from recsys.consent import OfVisitor, merged
 from recsys.errors import StoreError
-from recsys.event import ACTS, Event, EventType
+from recsys.event import Event, EventType
 from recsys.log.erase import Named
 from serving.store import consent, erasing, exposures, identity, items, notes
 from serving.store.draft import Draft
 from serving.store.erasure import left_of
-from serving.store.protocol import Arrival, Held, Known
+from serving.store.protocol import Arrival, Held
 
 VERSION = 5
 
@@ -57,23 +56,16 @@ _DROP_INDEXES = "; ".join(
     f"DROP INDEX IF EXISTS {name}" for name in ("events_by_user", "events_by_anonymous", "events_of_both")
 )
 
-_COLUMNS = (
+COLUMNS = (
     "event_id, type, occurred_at, user_id, anonymous_id, session_id, channel, device, store, item_id, quantity, price, "
     "list_price, currency, query, placement, recommendation_id, position, consent, filters, rating, offer_id"
 )
-_PLACES = ", ".join("?" for _ in _COLUMNS.split(","))
-_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (event_id) DO NOTHING"
+_PLACES = ", ".join("?" for _ in COLUMNS.split(","))
+_INSERT = f"INSERT INTO events ({COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (event_id) DO NOTHING"
 
-_ACTS = ", ".join(f"'{event_type}'" for event_type in sorted(ACTS))
-_LATEST = (
-    f"SELECT {_COLUMNS} FROM events WHERE {{}} AND occurred_at >= ? AND occurred_at < ? AND type IN ({_ACTS}) "
-    "ORDER BY occurred_at DESC, event_id DESC LIMIT ?"
-)
-_OF_USER = _LATEST.format("user_id = ?")
-_OF_VISITOR = _LATEST.format("anonymous_id = ? AND user_id IS NULL")
-_ARRIVED = f"SELECT {_COLUMNS}, number FROM events WHERE number > ? AND event_id IS NOT NULL ORDER BY number LIMIT ?"
+_ARRIVED = f"SELECT {COLUMNS}, number FROM events WHERE number > ? AND event_id IS NOT NULL ORDER BY number LIMIT ?"
 _THEIRS = "(user_id = ? OR (user_id IS NULL AND anonymous_id IN (SELECT value FROM json_each(?))))"
-_ARRIVED_OF = f"SELECT {_COLUMNS}, number FROM events WHERE number > ? AND {_THEIRS} ORDER BY number LIMIT ?"
+_ARRIVED_OF = f"SELECT {COLUMNS}, number FROM events WHERE number > ? AND {_THEIRS} ORDER BY number LIMIT ?"
 _EXPOSED_TO = f"SELECT recommendation_id FROM exposures WHERE {_THEIRS} ORDER BY at, recommendation_id"
 _TYPES = {str(event_type): event_type for event_type in EventType}
 
@@ -122,7 +114,7 @@ def _from_3(connection: sqlite3.Connection) -> None:
     """Version 3 numbered events by the row, which VACUUM may change, and could not tell whose slates are."""
     _run(connection, f"ALTER TABLE events RENAME TO events_3; {_DROP_INDEXES}")
     _run(connection, _EVENTS)
-    connection.execute(f"INSERT INTO events (number, {_COLUMNS}) SELECT rowid, {_COLUMNS} FROM events_3 ORDER BY rowid")
+    connection.execute(f"INSERT INTO events (number, {COLUMNS}) SELECT rowid, {COLUMNS} FROM events_3 ORDER BY rowid")
     _run(connection, f"DROP TABLE events_3; {_OF_BOTH} {_EXPOSURES_OF} {erasing.TABLES}")
     _from_4(connection)
 
@@ -149,43 +141,6 @@ def insert(connection: sqlite3.Connection, events: Sequence[Event]) -> list[bool
     accepted = [event is not None and connection.execute(_INSERT, _row(event)).rowcount == 1 for event in kept]
     identity.told(connection, (event for event, new in zip(kept, accepted, strict=True) if event is not None and new))
     return accepted
-
-
-def known(
-    connection: sqlite3.Connection, *, user_id: str | None, anonymous_id: str | None, before: int, limit: int
-) -> Known:
-    """The `limit` latest things that the shopper did before an instant, oldest first, and what they agree to."""
-    rows: list[tuple[Any, ...]] = []
-    told: list[OfVisitor] = []
-    changes = identity.changes_of(connection, anonymous_id, before=before) if anonymous_id is not None else []
-    user = user_id if user_id is not None or not changes else changes[-1].user
-    if user is not None:
-        rows += connection.execute(_OF_USER, (user, identity.LONG_AGO, before, limit))
-        visitors = dict.fromkeys(identity.visitors_of(connection, user, before=before))
-        for visitor in visitors if anonymous_id is None else {anonymous_id: None, **visitors}:
-            is_asking = visitor == anonymous_id
-            linked = changes if is_asking else identity.changes_of(connection, visitor, before=before)
-            spans = identity.spans_of_user(linked, user, signing_in=is_asking and user_id is not None)
-            rows += _of_visitor(connection, visitor, spans, before=before, limit=limit)
-            if (said := consent.of_visitor(connection, visitor)) is not None:
-                told.append(OfVisitor(said, *identity.last_link(linked, user, is_asking=is_asking)))
-        agreed = merged(consent.of_user(connection, user), told)
-    elif anonymous_id is not None:
-        rows += _of_visitor(connection, anonymous_id, identity.spans_of_visitor(changes), before=before, limit=limit)
-        agreed = merged(consent.of_visitor(connection, anonymous_id))
-    else:
-        agreed = None
-    rows.sort(key=_moment_then_id)
-    return Known([_event(row) for row in rows[-limit:]], agreed)
-
-
-def _of_visitor(
-    connection: sqlite3.Connection, visitor: str, spans: Sequence[identity.Span], *, before: int, limit: int
-) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    for first, last in spans:
-        rows += connection.execute(_OF_VISITOR, (visitor, first, min(last, before), limit))
-    return rows
 
 
 def _row(event: Event) -> tuple[Any, ...]:
@@ -217,7 +172,7 @@ def _row(event: Event) -> tuple[Any, ...]:
 
 def arrived(connection: sqlite3.Connection, *, after: int, limit: int) -> list[Arrival]:
     """The `limit` next events after a row number, in order."""
-    return [Arrival(int(row[-1]), _event(row[:-1])) for row in connection.execute(_ARRIVED, (after, limit))]
+    return [Arrival(int(row[-1]), event_of(row[:-1])) for row in connection.execute(_ARRIVED, (after, limit))]
 
 
 def held(connection: sqlite3.Connection, shopper: Named, *, after: int, limit: int) -> Held:
@@ -226,7 +181,7 @@ def held(connection: sqlite3.Connection, shopper: Named, *, after: int, limit: i
     user = shopper.id if shopper.kind == "user" else None
     theirs = (user, json.dumps(visitors))
     rows = connection.execute(_ARRIVED_OF, (after, *theirs, limit))
-    events = tuple(Arrival(int(row[-1]), _event(row[:-1])) for row in rows)
+    events = tuple(Arrival(int(row[-1]), event_of(row[:-1])) for row in rows)
     if after > 0:
         return Held(visitors, events)
     slates = [exposures.read(connection, row[0]) for row in connection.execute(_EXPOSED_TO, theirs).fetchall()]
@@ -234,11 +189,8 @@ def held(connection: sqlite3.Connection, shopper: Named, *, after: int, limit: i
     return Held(visitors, events, tuple(slate for slate in slates if slate is not None), links)
 
 
-def _moment_then_id(row: tuple[Any, ...]) -> tuple[int, str]:
-    return row[2], row[0]
-
-
-def _event(row: tuple[Any, ...]) -> Event:
+def event_of(row: tuple[Any, ...]) -> Event:
+    """The event of a row of `COLUMNS`."""
     return Draft(
         row[0],
         _TYPES[row[1]],

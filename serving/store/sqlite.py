@@ -18,7 +18,7 @@ from recsys.event import Event
 from recsys.log.erase import Named
 from recsys.log.erasures import Erasures
 from serving.batching import Batching
-from serving.store import erasing, items, notes, schema
+from serving.store import acts, erasing, items, notes, schema
 from serving.store import exposures as slates
 from serving.store.identity import FAR_OFF
 from serving.store.item import ItemChange, ItemOutcome, StoredItem
@@ -85,17 +85,24 @@ class SqliteStore:
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> list[Event]:
         """The `limit` latest things that the shopper did, oldest first."""
-        return (await self.known(user_id=user_id, anonymous_id=anonymous_id, limit=limit, before=before)).events
+        found: list[list[Event]] = []
+        until = FAR_OFF if before is None else before
+
+        def work(connection: sqlite3.Connection) -> None:
+            found[:] = [acts.history(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)]
+
+        await self._open.read(work)
+        return found[0]
 
     async def known(
         self, *, user_id: str | None, anonymous_id: str | None, limit: int, before: int | None = None
     ) -> Known:
-        """The same, and what the shopper agrees to."""
+        """What a history needs of the same, and what the shopper agrees to."""
         found: list[Known] = []
 
         def work(connection: sqlite3.Connection) -> None:
             until = FAR_OFF if before is None else before
-            found[:] = [schema.known(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)]
+            found[:] = [acts.known(connection, user_id=user_id, anonymous_id=anonymous_id, before=until, limit=limit)]
 
         await self._open.read(work)
         return found[0]
@@ -270,12 +277,18 @@ class SqliteStore:
             return [answer for work in works for answer in self._commit(connection, [work])]
 
     def _look_up(self, connection: sqlite3.Connection, works: Sequence[Work]) -> Sequence[object]:
+        """All works of a batch see the file as it is at the first of them, later than any of them was asked; a snapshot
+        for each statement would take a tenth longer."""
         answers: list[object] = []
         for work in works:
             try:
+                if not connection.in_transaction:
+                    connection.execute("BEGIN")
                 answers.append(work(connection))
             except Exception as failure:  # noqa: BLE001 - it is raised again, to whoever asked
                 answers.append(self._explained(failure))
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         return answers
 
     def _explained(self, failure: Exception) -> StoreError:

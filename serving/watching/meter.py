@@ -61,7 +61,8 @@ class Meter:
             registry=self.registry,
         )
         self._request: dict[tuple[str, str, int], Series] = {}
-        self._in_flight = Gauge("attune_requests_in_flight", "Requests being worked on.", registry=self.registry)
+        self._in_flight = 0  # requests begin and end on one thread, so that a number does
+        self._gauge("attune_requests_in_flight", "Requests being worked on.", lambda: self._in_flight)
         self._shed = Counter("attune_requests_shed_total", "Requests refused for overload.", registry=self.registry)
 
     def _make_answers(self) -> None:
@@ -157,11 +158,11 @@ class Meter:
 
     def begins(self) -> None:
         """A request came in."""
-        self._in_flight.inc()
+        self._in_flight += 1
 
     def ends(self, method: str, route: str, status: int, took_s: float) -> None:
         """It was answered."""
-        self._in_flight.dec()
+        self._in_flight -= 1
         series = self._request.get((method, route, status))
         if series is None:
             series = self._request[method, route, status] = self._requests.of(method, route, str(status))

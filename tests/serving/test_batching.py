@@ -102,3 +102,20 @@ async def test_a_caller_who_gave_up_does_not_disturb_the_others() -> None:
     work.gate.set()
     assert await patient == 4
     await batching.close()
+
+
+async def test_who_waits_no_longer_is_told_and_not_worked_for() -> None:
+    work = Doubler()
+    work.gate.clear()
+    batching = Batching(work, name="doubler", largest=8)
+    first = await _asked(batching, [1])
+    await asyncio.to_thread(work.entered.wait)
+    with pytest.raises(TimeoutError):
+        await batching(2, within_s=0.01)
+    with pytest.raises(TimeoutError):
+        await batching(3, within_s=-1)
+    work.gate.set()
+    assert await asyncio.gather(*first) == [2]
+    assert await batching(4, within_s=10) == 8
+    assert work.sizes == [1, 1]
+    await batching.close()

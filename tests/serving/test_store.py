@@ -1,6 +1,10 @@
 """What any online store promises, checked on each of them."""
 
 import asyncio
+import json
+import math
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.errors import StoreError
-from recsys.event import Event, EventType
+from recsys.event import Event, EventColumns, EventType
 from serving.exporter import export
+from serving.store import exposures as slates
+from serving.store import schema
 from serving.store.protocol import ExposedItem, Exposure, Note, OnlineStore
 from tests.serving.stores import Place
 
@@ -138,6 +144,48 @@ def test_history_equals_sorting_everything_by_hand(events: list[Event], limit: i
     asyncio.run(check())
 
 
+_TEXT = st.none() | st.text(st.characters(codec="utf-8"), max_size=3)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(
+    events=st.lists(
+        st.builds(
+            Event,
+            event_id=st.text(st.sampled_from("ab\0\1\u00fc"), min_size=1, max_size=3),
+            type=st.sampled_from([EventType.VIEW, EventType.SEARCH, EventType.PURCHASE, EventType.IMPRESSION]),
+            occurred_at=st.integers(0, 5),
+            user_id=st.sampled_from(["u", None]),
+            anonymous_id=st.just("a"),
+            channel=_TEXT,
+            device=_TEXT,
+            item_id=_TEXT,
+            quantity=st.sampled_from([1.0, 1.0, 2.5, 0.1 + 0.2]),
+            price=st.none() | st.floats(0, 1e9),
+            list_price=st.none() | st.floats(0, 1e9),
+            query=_TEXT,
+            position=st.none() | st.integers(0, 2**31 - 1),
+        ),
+        max_size=12,
+    ),
+    who=st.sampled_from([("u", None), (None, "a"), ("u", "a"), (None, None)]),
+    limit=st.integers(1, 13),
+    before=st.sampled_from([None, 0, 3, 6]),
+)
+def test_the_columns_that_answers_need_are_those_of_the_history(
+    events: list[Event], who: tuple[str | None, str | None], limit: int, before: int | None, place: Place
+) -> None:
+    async def check() -> None:
+        async with place.opened() as store:
+            await store.append(events)
+            user, visitor = who
+            history = await store.history(user_id=user, anonymous_id=visitor, limit=limit, before=before)
+            known = await store.known(user_id=user, anonymous_id=visitor, limit=limit, before=before)
+            assert known.events == EventColumns.of(history)
+
+    asyncio.run(check())
+
+
 async def test_a_slate_comes_back_as_it_was_handed_out(store: OnlineStore) -> None:
     exposure = Exposure(
         recommendation_id="r",
@@ -154,11 +202,39 @@ async def test_a_slate_comes_back_as_it_was_handed_out(store: OnlineStore) -> No
         rung="without_model",
         candidates="0123456789abcdef0123456789abcdef",
         experiments=(("ranker", "treatment"), ("other", "control")),
-        items=(ExposedItem(item_id="i", position=0, propensity=0.25, score=1.5, source="popular"),),
+        items=(
+            ExposedItem(item_id="i", position=0, propensity=0.25, score=1.5, source="popular"),
+            ExposedItem(item_id='\u00fc"\\\n\0\U0001f9c0', position=1, propensity=1 / 3, score=1e-7, source="{}"),
+            ExposedItem(item_id="", position=2, propensity=1.0, score=math.inf, source=""),
+        ),
     )
     await store.record_exposures([exposure, replace(exposure, placement="again")])
     assert await store.exposure("r") == exposure
     assert await store.exposure("unheard of") is None
+
+
+@given(
+    st.lists(
+        st.builds(
+            ExposedItem,
+            item_id=st.text(),
+            position=st.integers(0, 99),
+            propensity=st.floats(0, 1),
+            score=st.floats(allow_nan=False) | st.integers(0, 9),
+            source=st.text(),
+        ),
+        max_size=3,
+    )
+)
+def test_items_of_a_slate_are_written_as_json_writes_them(items: list[ExposedItem]) -> None:
+    exposure = Exposure(
+        recommendation_id="r", at=0, placement="", policy="", model_version="", knowledge="", items=tuple(items)
+    )
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema.prepare(connection)
+        slates.write(connection, [exposure])
+        [(text,)] = connection.execute("SELECT items FROM exposures").fetchall()
+    assert text == json.dumps([item._asdict() for item in items])
 
 
 async def test_events_are_there_after_closing_and_opening_again(lasting_place: Place) -> None:
