@@ -22,6 +22,7 @@ from recsys.retrieval.due import Due
 from recsys.retrieval.look_alike import LookAlike
 from recsys.retrieval.new_arrivals import NewArrivals
 from recsys.retrieval.popular import Popular
+from recsys.retrieval.proposals import proposed
 from recsys.retrieval.rfm import RFM
 from recsys.retrieval.segment_popular import SegmentPopular
 from recsys.retrieval.trending import Trending
@@ -30,9 +31,11 @@ from recsys.retrieval.trending_segment import TrendingInSegment
 from recsys.retrieval.user_knn import UserKNN
 from recsys.retrieval.vmis_knn import VMISKNN
 from recsys.sequence.histories import Histories
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates
 from recsys.state import Context, ShopperState
 from tests.recsys.by_hand import Row, histories
+from tests.recsys.by_hand import state as state_of
 
 ITEMS = 9
 UNTIL = 60
@@ -138,3 +141,18 @@ def test_a_source_built_again_from_its_settings_and_arrays_says_the_same(name: s
 def test_before_it_learnt_a_source_has_nothing_to_say_but_what_the_shopper_did(name: str) -> None:
     state = asked([[(1, 5, EventType.VIEW), (2, 6, EventType.VIEW)]])[0]
     assert len(SOURCES[name]().candidates(state)) == 0
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@settings(max_examples=15)
+@given(log=LOGS, asked=LOGS, count=st.one_of(st.none(), st.integers(1, 5)))
+def test_many_shoppers_are_proposed_what_each_is_proposed_alone(
+    name: str, log: list[list[Row]], asked: list[list[Row]], count: int | None
+) -> None:
+    source = fitted(name, histories(*log, unit=DAY))
+    states = [state_of(*rows, at=UNTIL + 5, unit=DAY) for rows in asked]
+    together = proposed(source, Shoppers(states), count)
+    for number, one in enumerate(states):
+        alone = source.candidates(one, count)
+        assert together.one(number).item.tolist() == alone.item.tolist()
+        np.testing.assert_allclose(together.one(number).score, alone.score, rtol=1e-6)
