@@ -149,7 +149,7 @@ def test_an_encoder_that_keeps_nothing_is_not_read_on() -> None:
     gru = GRU4Rec(items=ITEMS, features=SPEC, dim=8).eval()
     assert not Reader.can_read(gru, SPEC)
     assert Reader.can_read(ENCODERS[0], SPEC)
-    with pytest.raises(ConfigError, match="GRU4Rec with .* reads a history as a whole"):
+    with pytest.raises(ConfigError, match=r"GRU4Rec with .* reads a history as a whole"):
         Reader(gru, SPEC)
 
 
