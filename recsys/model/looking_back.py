@@ -1,7 +1,7 @@
 """Attention of a shopper's new tokens among themselves and to those read before, as compiled loops.
 
-A token looks at every event at a strictly earlier instant and at itself; never at a question. Instants ascend: what it
-sees of those read before are the first.
+A token looks at every event at a strictly earlier instant and at itself. Instants ascend, and the question is the last
+and at the latest of them: what a token sees of those read before are the first, and so of the new ones.
 
 Arguments that the functions share (P tokens read before; N new ones, of all shoppers, laid end to end; heads of E
 components, D = heads * E):
@@ -50,26 +50,25 @@ def softmax_attention(
         if only_queries and not is_query[token]:
             continue
         seen = seen_before(time, known, new_time[token])
+        new_seen = seen_before(new_time[begin:], token - begin, new_time[token])
+        count = seen + new_seen + 1
         for head in range(heads):
             at = head * size
             asking = query[token, place + at : place + at + size]
-            count = scores(asking, kept, seen, key, at, weight)
-            for other in range(begin, token + 1):
-                if is_seen(other, token, new_time, is_query):
-                    weight[count] = dot(asking, added[other, key, at : at + size])
-                    count += 1
+            scores(asking, kept, seen, key, at, weight)
+            scores(asking, added[begin:], new_seen, key, at, weight[seen:])
+            weight[count - 1] = dot(asking, added[token, key, at : at + size])
             most, total = weight[:count].max(), np.float32(0.0)
             for number in range(count):
                 weight[number] = math.exp(scale * (weight[number] - most))
                 total += weight[number]
             for number in range(count):
                 weight[number] /= total
-            mix(out[token, at : at + size], weight, kept, seen, value, at)
-            count = seen
-            for other in range(begin, token + 1):
-                if is_seen(other, token, new_time, is_query):
-                    add(out[token, at : at + size], weight[count], added[other, value, at : at + size])
-                    count += 1
+            taken = out[token, at : at + size]
+            taken[:] = np.float32(0.0)
+            mix(taken, weight, kept, seen, value, at)
+            mix(taken, weight[seen:], added[begin:], new_seen, value, at)
+            add(taken, weight[count - 1], added[token, value, at : at + size])
 
 
 @compiled
@@ -102,29 +101,34 @@ def silu_attention(
     at each of the ascending `borders`.
     """
     size = out.shape[1] // heads
-    weight, bias = np.empty((2, known), np.float32)
+    weight, bias = np.empty((2, known + end - begin), np.float32)
     for token in range(begin, end):
         if only_queries and not is_query[token]:
             continue
-        seen = seen_before(time, known, new_time[token])
+        when, here = new_time[token], new_position[token]
+        seen = seen_before(time, known, when)
+        new_seen = seen_before(new_time[begin:], token - begin, when)
+        count = seen + new_seen + 1
         for other in range(seen):
-            moments = min(max(new_position[token] - position[other], 0), len(by_moments) - 1)
-            bias[other] = by_moments[moments] + by_time[bucket(new_time[token] - time[other], borders)]
+            moments = min(max(here - position[other], 0), len(by_moments) - 1)
+            bias[other] = by_moments[moments] + by_time[bucket(when - time[other], borders)]
+        for other in range(new_seen):
+            moments = min(max(here - new_position[begin + other], 0), len(by_moments) - 1)
+            bias[seen + other] = by_moments[moments] + by_time[bucket(when - new_time[begin + other], borders)]
+        bias[count - 1] = by_moments[0] + by_time[bucket(0, borders)]
         for head in range(heads):
             at = head * size
             asking = query[token, place + at : place + at + size]
-            for number in range(scores(asking, kept, seen, key, at, weight)):
+            scores(asking, kept, seen, key, at, weight)
+            scores(asking, added[begin:], new_seen, key, at, weight[seen:])
+            weight[count - 1] = dot(asking, added[token, key, at : at + size])
+            for number in range(count):
                 weight[number] = silu(weight[number] + bias[number])
-            mix(out[token, at : at + size], weight, kept, seen, value, at)
-        for other in range(begin, token + 1):
-            if is_seen(other, token, new_time, is_query):
-                moments = min(max(new_position[token] - new_position[other], 0), len(by_moments) - 1)
-                apart = by_moments[moments] + by_time[bucket(new_time[token] - new_time[other], borders)]
-                for head in range(heads):
-                    at = head * size
-                    asking = query[token, place + at : place + at + size]
-                    share = silu(dot(asking, added[other, key, at : at + size]) + apart)
-                    add(out[token, at : at + size], share, added[other, value, at : at + size])
+            taken = out[token, at : at + size]
+            taken[:] = np.float32(0.0)
+            mix(taken, weight, kept, seen, value, at)
+            mix(taken, weight[seen:], added[begin:], new_seen, value, at)
+            add(taken, weight[count - 1], added[token, value, at : at + size])
 
 
 @compiled
@@ -133,12 +137,6 @@ def seen_before(time: np.ndarray, known: int, when: int) -> int:
     while known > 0 and time[known - 1] >= when:
         known -= 1
     return known
-
-
-@compiled
-def is_seen(other: int, token: int, time: np.ndarray, is_query: np.ndarray) -> bool:
-    """Whether a new token looks at another one, or itself."""
-    return bool(other == token or (time[other] < time[token] and not is_query[other]))
 
 
 @compiled
@@ -161,9 +159,9 @@ def silu(score: np.float32) -> np.float32:
 
 
 @compiled
-def scores(query: np.ndarray, kept: np.ndarray, count: int, key: int, at: int, score: np.ndarray) -> int:
-    """`count`; the inner products of the first so many keys, their components from `at` on, with a query [E] are
-    written to `score`. Four at a time need not wait for each other."""
+def scores(query: np.ndarray, kept: np.ndarray, count: int, key: int, at: int, score: np.ndarray) -> None:
+    """Write to `score` the inner products of the first `count` keys, their components from `at` on, with a query [E].
+    Four at a time need not wait for each other."""
     to, done = at + len(query), count - count % 4
     for row in range(0, done, 4):
         one, two = kept[row, key, at:to], kept[row + 1, key, at:to]
@@ -177,14 +175,12 @@ def scores(query: np.ndarray, kept: np.ndarray, count: int, key: int, at: int, s
         score[row], score[row + 1], score[row + 2], score[row + 3] = a, b, c, d
     for row in range(done, count):
         score[row] = dot(query, kept[row, key, at:to])
-    return count
 
 
 @compiled
 def mix(taken: np.ndarray, weight: np.ndarray, kept: np.ndarray, count: int, value: int, at: int) -> None:
-    """`taken` [E] becomes the sum of the first `count` values, their components from `at` on, times their weights."""
+    """Add the first `count` values, their components from `at` on, times their weights to `taken` [E]."""
     to, done = at + len(taken), count - count % 4
-    taken[:] = np.float32(0.0)
     for row in range(0, done, 4):
         one, two = kept[row, value, at:to], kept[row + 1, value, at:to]
         three, four = kept[row + 2, value, at:to], kept[row + 3, value, at:to]
