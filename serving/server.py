@@ -222,6 +222,8 @@ class Server:
             "RAY_SERVE_LOG_TO_STDERR": "0",
             # Ray's workers are nice to everybody else on the machine, by 15; ours have shoppers waiting.
             "RAY_worker_niceness": os.environ.get("RAY_worker_niceness", "0"),  # noqa: SIM112 - as Ray spells it
+            # NumPy's products are small; threads for them would take the cores from the replicas' own.
+            "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),
             "PYTHONPATH": os.pathsep.join(_import_path()),
         }
         return settings | (self._haproxy_settings(folder) if self._haproxy_possible() else {})

@@ -1,8 +1,7 @@
 """What a source proposes to many shoppers at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -61,19 +60,12 @@ class Proposals:
         return Proposals(*_kept(self.start, self.item, self.score, allowed.at(self.item), most))
 
 
-@runtime_checkable
-class Proposes(Protocol):
-    """A source that answers many shoppers in one go."""
-
-    def proposals(self, shoppers: Shoppers, count: int | None = None) -> Proposals:
-        """The `count` best items of each (all with a score if None)."""
-        ...
-
-
 def proposed(source: CandidateSource, shoppers: Shoppers, count: int | None) -> Proposals:
-    """What a source proposes to each, in one go where it can."""
-    if isinstance(source, Proposes):
-        return source.proposals(shoppers, count)
+    """What a source proposes to each; in one go where it has `proposals(shoppers, count)`, which is `candidates` for
+    many at once."""
+    together: Callable[[Shoppers, int | None], Proposals] | None = getattr(source, "proposals", None)
+    if together is not None:
+        return together(shoppers, count)
     return Proposals.of([source.candidates(state, count) for state in shoppers.states])
 
 
