@@ -1,7 +1,7 @@
 """A ranker is fitted on the validation window, judged by shoppers it never saw, and kept only if it helps."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from recsys.ranker.listwise import Listwise
 from recsys.ranker.none import NoRanker
 from recsys.recommender import Recommender
 from recsys.retrieval.blend import Blend
+from recsys.retrieval.mixing import Mixed
 from recsys.sequence.histories import Histories
-from recsys.slate import Candidates
-from recsys.state import Knowledge, ShopperState
+from recsys.shoppers import Shoppers
+from recsys.state import Knowledge
 from training.assembly import with_statistics
 from training.dataset import Dataset
 from training.ranking import with_ranker
@@ -32,8 +33,8 @@ class Stubborn(NoRanker):
     ready = True
     depth = 200
 
-    def chances(self, state: ShopperState, item: np.ndarray, gathered: Mapping[str, Candidates]) -> np.ndarray:
-        return np.full(len(item), 0.1, np.float32)
+    def chances(self, shoppers: Shoppers, mixed: Mixed) -> np.ndarray:
+        return np.full(len(mixed.item), 0.1, np.float32)
 
     def fit(self, questions: Sequence[Retrieved]) -> None:
         """Learns nothing."""

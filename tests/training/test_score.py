@@ -23,6 +23,8 @@ from recsys.log.reader import EventLog
 from recsys.log.writer import log_folder
 from recsys.recommender import Recommender
 from recsys.retrieval.filter.parse import parse
+from recsys.retrieval.mixing import Mixed
+from recsys.shoppers import Shoppers
 from recsys.slate import Candidates, Choice
 from recsys.state import Context, History, ShopperState
 from serving.exposure import ExposureLog
@@ -262,7 +264,14 @@ class Lottery:
     name: str = "lottery"
     repurchase: None = None
 
-    def choose(self, candidates: Candidates, state: ShopperState, *, count: int, rng: np.random.Generator) -> Choice:
+    def choices(
+        self, shoppers: Shoppers, mixed: Mixed, *, counts: Sequence[int], rng: Sequence[np.random.Generator]
+    ) -> list[Choice]:
+        return [
+            self._drawn(mixed.one(number).candidates, *own) for number, own in enumerate(zip(counts, rng, strict=True))
+        ]
+
+    def _drawn(self, candidates: Candidates, count: int, rng: np.random.Generator) -> Choice:
         place = rng.permutation(len(candidates))[:count]
         return Choice(place, candidates.score[place], np.full(count, 1 / len(candidates)))
 
